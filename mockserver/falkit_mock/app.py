@@ -158,7 +158,10 @@ class MockApp:
         except ClientDisconnect:
             return
         except ConnectionCut as error:
-            self._keep(context, None)
+            if self._exchanges is not None:
+                scope = context.scope
+                query, sent = scope["query_string"], context.sent
+                self._exchanges.keep(context.record, scope["headers"], query, sent, None, None)
             await cut(context, error.fault)
             return
         except Exception as error:
@@ -177,7 +180,11 @@ class MockApp:
         record.status = reply.status_code
         record.request_id, record.hint = headers.get(REQUEST_ID), headers.get(HINT)
         record.cut = context.reply_fault is not None
-        self._keep(context, reply)
+        if self._exchanges is not None:
+            # Of a stream there is no body.
+            scope, body = context.scope, reply.body if type(reply) is Reply else None
+            query, sent = scope["query_string"], context.sent
+            self._exchanges.keep(record, scope["headers"], query, sent, headers, body)
         # Taken out, or scope and server hold each other until the garbage collector comes.
         whole: SendWhole | None = context.scope.pop(SEND_WHOLE, None)
         if b"origin" in context.headers:
@@ -194,15 +201,6 @@ class MockApp:
             await corrupt_reply(context, context.reply_fault, reply, send)
         if failed is not None:
             raise failed
-
-    def _keep(self, context: RequestContext, reply: AnyReply | None) -> None:
-        """Keep what was said, for whoever looks into it."""
-        if self._exchanges is not None and context.record.fal:
-            scope, replied = context.scope, None if reply is None else reply.headers
-            query, body = scope["query_string"], getattr(reply, "body", None)
-            self._exchanges.keep(
-                context.record, scope["headers"], query, context.sent, replied, body
-            )
 
     async def _reply(self, context: RequestContext) -> AnyReply:
         service, record = self.service, context.record

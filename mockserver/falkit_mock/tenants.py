@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
+from itertools import count
 from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.datastructures import QueryParams
@@ -41,7 +42,10 @@ TENANT_HEADER = b"x-falkit-tenant"
 # In the scope of a request: what it is refused with.
 _REFUSAL = "falkit.refusal"
 # What is the same for all: the control API's operations without a key, and those that take none.
-_SHARED = ("index", "document", "health", "gateway", "faults", "tenants", "forgetTenant", "spend")
+_SHARED = (
+    *("index", "document", "health", "gateway", "faults", "tenants", "forgetTenant", "spend"),
+    *("endpoints", "endpoint", "endpointCombinations", "checkInput"),
+)
 _KEYLESS = tuple(f"{CONTROL}{path}" for path in ("", "/", "/openapi.json", "/gateway", "/tenants"))
 _ONE_TENANT = f"{CONTROL}/tenants/"
 _FILE = re.compile(r"/files/b/([0-9a-f]{8})/")
@@ -387,13 +391,10 @@ class _AllKeys(KeyRing):
 
 def _seed_of(seed: int, key: str) -> int:
     """Return a tenant's seed, which doesn't depend on who else there is."""
-    digest = blake2b(f"{seed} {key}".encode(), digest_size=6).digest()
-    return int.from_bytes(digest, "big")
+    return int.from_bytes(blake2b(f"{seed} {key}".encode(), digest_size=6).digest(), "big")
 
 
 def _tags(key: str) -> Iterator[str]:
     """Yield what a tenant is known by in URLs and tokens: nearly always the first."""
-    number = 0
-    while True:
+    for number in count():
         yield blake2b(f"{number} {key}".encode(), digest_size=4).hexdigest()
-        number += 1

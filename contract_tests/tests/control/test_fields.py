@@ -119,7 +119,9 @@ def mock() -> Generator[Mock]:
 
 
 def call(mock: Mock, case: Case) -> tuple[int, str]:
-    path = case.path.format(request_id="x", rule_id="x", delivery_id="x", number="x", tenant="x")
+    path = case.path.format(
+        request_id="x", rule_id="x", delivery_id="x", number="x", tenant="x", endpoint_id="x"
+    )
     body = {**case.others, case.name: case.value} if case.place == "body" else None
     query = {case.name: case.value} if case.place == "query" else None
     headers = {case.name: case.value} if case.place == "header" else None

@@ -22,6 +22,7 @@ from falkit_mock.control import (
     answer,
     document,
 )
+from falkit_mock.control.endpoints import endpoint_operations
 from falkit_mock.control.jobs import job_operations
 from falkit_mock.control.records import record_operations
 from falkit_mock.control.state import rule_operations, state_operations
@@ -91,7 +92,8 @@ class ControlRouter:
             signature, operation = found["GET" if request.method == "HEAD" else request.method]
             return await operation(await signature.read(request))
 
-        return Route(path, dispatch, methods=[*found])
+        # An endpoint's id has slashes in it.
+        return Route(path.replace("endpoint_id}", "endpoint_id:path}"), dispatch, methods=[*found])
 
 
 @cache
@@ -124,6 +126,7 @@ def control_router(
         **rule_operations(service, catalog),
         **record_operations(service, catalog, request_log, event_log, services),
         **webhook_operations(service, catalog),
+        **endpoint_operations(service, catalog),
     }
     if service.store.sharing is not None:
         operations |= {id: _in_turn(service, operations[id]) for id in _IN_TURN}

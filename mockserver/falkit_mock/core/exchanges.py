@@ -11,19 +11,20 @@ from typing import NamedTuple, TypeAlias
 
 from falkit_mock.core.events import RequestRecord
 
-# How many there are, their bytes in all, and those of the longest body that is kept.
-MOST, _BYTES, _LONGEST = 300, 8 << 20, 1 << 18
+# How many there are; bytes of a body that is short, of the longest that is kept, and of all that
+# aren't short.
+MOST, _SHORT, _LONGEST, _BYTES = 300, 1 << 14, 1 << 18, 8 << 20
 # A body, or how long it was; None for one that came or went piece by piece.
 Body: TypeAlias = bytes | int | None
+_Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 
 class Exchange(NamedTuple):
     """A request and its reply."""
 
-    size: int
     record: RequestRecord
     # As they came, names in small letters.
-    headers: Sequence[tuple[bytes, bytes]]
+    headers: _Headers
     query: bytes
     sent: Body
     # None where there was no reply.
@@ -31,44 +32,69 @@ class Exchange(NamedTuple):
     body: Body
 
 
+class _Long:
+    """A body that isn't short, until there is no room for it."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body: bytes | int = body
+
+
 class Exchanges:
-    """The newest of them, each as long as there is room."""
+    """The newest of them."""
 
     def __init__(self) -> None:
-        self._kept: deque[Exchange] = deque()
+        self._kept: deque[
+            tuple[RequestRecord, _Headers, bytes, object, Mapping[str, str] | None, object]
+        ] = deque(maxlen=MOST)
+        # Those that aren't short, the oldest first, and their bytes.
+        self._long: deque[_Long] = deque()
         self._size = 0
 
     def keep(
         self,
         record: RequestRecord,
-        headers: Sequence[tuple[bytes, bytes]],
+        headers: _Headers,
         query: bytes,
         sent: bytes | None,
         replied: Mapping[str, str] | None,
         body: bytes | None,
     ) -> None:
         """Keep one, and let go of the oldest; `headers` and `replied` are no longer changed."""
-        size = (0 if sent is None else len(sent)) + (0 if body is None else len(body))
-        kept = self._kept
-        if size > _LONGEST:
-            whole = _unless_long(sent), _unless_long(body)
-            size = sum(len(one) for one in whole if isinstance(one, bytes))
-            kept.append(Exchange(size, record, headers, query, whole[0], replied, whole[1]))
+        if (sent is None or len(sent) <= _SHORT) and (body is None or len(body) <= _SHORT):
+            self._kept.append((record, headers, query, sent, replied, body))
         else:
-            kept.append(Exchange(size, record, headers, query, sent, replied, body))
-        self._size += size
-        while self._size > _BYTES or len(kept) > MOST:
-            self._size -= kept.popleft().size
+            whole = self._held(sent), self._held(body)
+            self._kept.append((record, headers, query, whole[0], replied, whole[1]))
 
     def find(self, number: int) -> Exchange | None:
         """Return the one whose request has a number in the request log; None if it is gone."""
-        return next((one for one in self._kept if one.record.number == number), None)
+        for record, headers, query, sent, replied, body in self._kept:
+            if record.number == number:
+                return Exchange(record, headers, query, _body(sent), replied, _body(body))
+        return None
 
     def clear(self) -> None:
         """Forget all."""
         self._kept.clear()
+        self._long.clear()
         self._size = 0
 
+    def _held(self, body: bytes | None) -> object:
+        if body is None or len(body) <= _SHORT:
+            return body
+        if len(body) > _LONGEST:
+            return len(body)
+        held = _Long(body)
+        self._long.append(held)
+        self._size += len(body)
+        while self._size > _BYTES:
+            oldest = self._long.popleft()
+            assert isinstance(oldest.body, bytes), "it is let go of once"
+            oldest.body = len(oldest.body)
+            self._size -= oldest.body
+        return held
 
-def _unless_long(body: bytes | None) -> Body:
-    return body if body is None or len(body) <= _LONGEST else len(body)
+
+def _body(kept: object) -> Body:
+    found = kept.body if isinstance(kept, _Long) else kept
+    return found if isinstance(found, bytes | int) else None

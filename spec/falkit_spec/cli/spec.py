@@ -7,12 +7,10 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from textwrap import fill, indent
-from typing import Any
 
 import click
 
@@ -29,13 +27,18 @@ from falkit_spec.cli.options import document_options, read_catalog
 from falkit_spec.combinations import Combination
 from falkit_spec.document import Document
 from falkit_spec.endpoint import Endpoint
-from falkit_spec.errors import BadDocument, SpecError, UnknownEndpoint
+from falkit_spec.errors import BadDocument, UnknownEndpoint
 from falkit_spec.lint import lint
 from falkit_spec.origin import origin
-from falkit_spec.streams import REALTIME, STREAM
-from falkit_spec.types import JSON
-
-UNKNOWN = "unknown"
+from falkit_spec.showing import (
+    UNKNOWN,
+    combined,
+    default_price,
+    listed,
+    price_in_words,
+    shown,
+    ways,
+)
 
 # Imported when called.
 _ELSEWHERE = {
@@ -92,7 +95,7 @@ def list_(form: str, documents: tuple[str, ...], as_of: str | None) -> None:
     inputs: 12 are legal. A narrow terminal shows fewer columns.
     """
     catalog = read_catalog(documents, as_of)
-    found = [_listed(endpoint) for _, endpoint in sorted(catalog.endpoints.items())]
+    found = [listed(endpoint) for _, endpoint in sorted(catalog.endpoints.items())]
     if form == "json":
         click.echo(json.dumps(found, indent=2))
         return
@@ -102,7 +105,7 @@ def list_(form: str, documents: tuple[str, ...], as_of: str | None) -> None:
             one["endpoint"],
             one["date"] or "-",
             one["certainty"] or "yours",
-            one["category"],
+            printable(one["category"]),
             _counted(one["combinations"], one["legal"]) if "problem" not in one else "broken",
             one["price"],
         )
@@ -125,7 +128,7 @@ def show(endpoint_id: str, form: str, documents: tuple[str, ...], as_of: str | N
     """
     endpoint = _endpoint(endpoint_id, documents, as_of)
     if form == "json":
-        click.echo(json.dumps(_shown(endpoint), indent=2, default=str))
+        click.echo(json.dumps(shown(endpoint), indent=2, default=str))
         return
     about = f"  ({endpoint.category})" if endpoint.category else ""
     dated = endpoint.document.date or "unknown date"
@@ -223,49 +226,6 @@ def _endpoint(endpoint_id: str, documents: Sequence[str], as_of: str | None) -> 
         raise click.UsageError(f"{error}; `falkit spec list` names those that it has") from error
 
 
-def _listed(endpoint: Endpoint) -> dict[str, Any]:
-    """Return a line of the list; a document that can't be used is one with a problem."""
-    about: dict[str, Any] = {"endpoint": endpoint.id, "date": endpoint.document.date or None}
-    found = origin(endpoint.document)
-    about |= {
-        "certainty": found.certainty if found else "",
-        "source": found.source if found else "",
-    }
-    try:
-        return {
-            **about,
-            "category": printable(endpoint.category),
-            "combinations": endpoint.combining.count(),
-            "legal": endpoint.combining.count_legal(),
-            "price": _default_price(endpoint),
-        }
-    except (SpecError, RecursionError) as error:
-        blank = {"category": "", "combinations": None, "legal": None, "price": UNKNOWN}
-        return {**about, **blank, "problem": str(error)}
-
-
-def _shown(endpoint: Endpoint) -> dict[str, Any]:
-    rules = [{"message": rule.message, "certainty": rule.certainty} for rule in endpoint.rules]
-    return {
-        **_listed(endpoint),
-        "rules": rules,
-        "ways": [*_ways(endpoint)],
-        "files": [asdict(medium) for medium in endpoint.file_fields],
-        "input": endpoint.input_schema,
-        "output": endpoint.output_schema,
-    }
-
-
-def _default_price(endpoint: Endpoint) -> str:
-    """Return what a call with the defaults costs, or a unit of it where more decides how many."""
-    price = endpoint.price({})
-    if price is not None or endpoint.pricing is None:
-        return _dollars(price) or UNKNOWN
-    rate = endpoint.pricing.rate(endpoint.defaults)
-    unit = "s" if endpoint.pricing.unit == "second" else endpoint.pricing.unit
-    return UNKNOWN if rate is None else f"{_dollars(rate)}/{unit}"
-
-
 def _counted(count: int, legal: int | None) -> str:
     if not count:
         # Nothing of it is to be chosen.
@@ -302,40 +262,26 @@ def _facts(endpoint: Endpoint) -> Iterable[str]:
     if endpoint.pricing is None:
         yield f"\nprice: {UNKNOWN}"
     else:
-        yield f"\nprice ({endpoint.pricing.certainty}): {_default_price(endpoint)} by default"
+        yield f"\nprice ({endpoint.pricing.certainty}): {default_price(endpoint)} by default"
         yield fill(endpoint.pricing.source, 98, initial_indent="  ", subsequent_indent="  ")
     video, price = endpoint.video({}), endpoint.price({})
     if video is not None and price is not None:
         yield (
             f"\nby default: {video.width}x{video.height}, {video.fps} fps, {video.seconds} s,"
-            f" {'with' if video.audio else 'without'} sound, {_dollars(price)}"
+            f" {'with' if video.audio else 'without'} sound, {price_in_words(price)}"
         )
     elif endpoint.measured:
         files = " and ".join(endpoint.measured)
-        yield f"\nby default: as long as {files} makes it, {_default_price(endpoint)}"
-    if ways := [*_ways(endpoint)]:
-        yield "\n" + "\n".join(ways)
-
-
-def _ways(endpoint: Endpoint) -> Iterable[str]:
-    """Yield how it is called beside the usual way (falkit_spec/streams.py)."""
-    for way, at in ((STREAM, "POST https://fal.run"), (REALTIME, "wss://fal.run")):
-        if getattr(endpoint, way) is not None:
-            yield f"{way}: {at}/{endpoint.id.removesuffix(f'/{way}')}/{way}"
-    if endpoint.workflow is not None:
-        yield f"workflow: {' -> '.join(node.app for node in endpoint.workflow.nodes)}"
-
-
-def _row(one: Combination) -> dict[str, JSON]:
-    price = None if one.price is None else str(one.price)
-    return {**one.values, "legal": one.legal, "why": one.why, "price": price}
+        yield f"\nby default: as long as {files} makes it, {default_price(endpoint)}"
+    if others := [*ways(endpoint)]:
+        yield "\n" + "\n".join(others)
 
 
 def _print_json(found: Iterable[Combination]) -> None:
     """Print a list row by row, so that the first comes at once however many there are."""
     between = "[\n"
     for one in found:
-        click.echo(between + indent(json.dumps(_row(one), indent=2), "  "), nl=False)
+        click.echo(between + indent(json.dumps(combined(one), indent=2), "  "), nl=False)
         between = ",\n"
     click.echo("[]" if between == "[\n" else "\n]")
 
@@ -344,7 +290,7 @@ def _print_csv(names: Sequence[str], found: Iterable[Combination]) -> None:
     writer = csv.DictWriter(sys.stdout, [*names, "legal", "why", "price"], lineterminator="\n")
     writer.writeheader()
     for one in found:
-        writer.writerow({**_row(one), "legal": "yes" if one.legal else "no"})
+        writer.writerow({**combined(one), "legal": "yes" if one.legal else "no"})
 
 
 def _print_table(endpoint: Endpoint, names: Sequence[str], found: Iterable[Combination]) -> None:
@@ -352,7 +298,7 @@ def _print_table(endpoint: Endpoint, names: Sequence[str], found: Iterable[Combi
     shown = [*map(printable, names)]
     choices = [map(written, endpoint.combining.choices[name]) for name in names]
     columns = [[name, *cells] for name, cells in zip(shown, choices, strict=True)]
-    columns.append(["price", _dollars(Decimal("0.01")) if endpoint.pricing else UNKNOWN])
+    columns.append(["price", price_in_words(Decimal("0.01")) if endpoint.pricing else UNKNOWN])
     widths = [max(map(len, column)) for column in columns]
 
     def line(cells: Iterable[str], legal: str) -> str:
@@ -365,14 +311,7 @@ def _print_table(endpoint: Endpoint, names: Sequence[str], found: Iterable[Combi
         if not count:
             click.echo(line([*shown, "price"], "legal"))
             click.echo(line(["-" * width for width in widths], "-----"))
-        cells = [*map(written, one.values.values()), _dollars(one.price) or UNKNOWN]
+        cells = [*map(written, one.values.values()), price_in_words(one.price) or UNKNOWN]
         click.echo(line(cells, "yes" if one.legal else printable(f"no: {one.why}")))
         count, legal = count + 1, legal + one.legal
     click.echo(f"\n{count:,} combinations, {legal:,} legal" if count else _NOTHING)
-
-
-def _dollars(price: Decimal | None) -> str:
-    if price is None:
-        return ""
-    cents = price.quantize(Decimal("0.01"))
-    return f"${cents if cents == price else price.normalize():f}"
