@@ -114,8 +114,8 @@ let flushing = 0;
 let retry = 0;
 let delay = 500;
 let hiding = 0;
-/** When the mock was started, by this machine's clock: another moment means another mock. */
-let started = null;
+/** When the mock was started, on this page's clock: another moment means another mock. */
+let started = 0;
 
 /**
  * Hear of events of some kinds, in batches; returns what ends it.
@@ -156,8 +156,9 @@ function flush() {
 /** Read what the mock says of itself, and tell everybody if it is another one than before. */
 async function greet(key) {
   const about = await get("/health", { key: "" });
-  const begun = Date.now() / 1000 - about.uptime;
-  if (started !== null && Math.abs(begun - started) > 3) collect("gap", { missing: null });
+  const begun = performance.now() / 1000 - about.uptime;
+  const another = health.value && (about.seed !== health.value.seed || Math.abs(begun - started) > 0.5);
+  if (another) collect("gap", { missing: null });
   started = begun;
   if (!about.settings?.tenants) tenant.value = "";
   else if (key) tenant.value = key;

@@ -35,7 +35,7 @@ export function Input({ job, endpoint, check }) {
   const fields = endpoint?.fields ?? [];
   const known = new Set(fields.map(({ name }) => name));
   const rows = [
-    ...fields.map((field) => ({ ...field, given: Object.hasOwn(input, field.name) })),
+    ...fields.map((field) => ({ ...field, default: endpoint.defaults?.[field.name], given: Object.hasOwn(input, field.name) })),
     ...Object.keys(input).filter((name) => !known.has(name)).map((name) => ({ name, given: true, unknown: fields.length > 0 })),
     ...Object.keys(errors).filter((name) => !known.has(name) && !Object.hasOwn(input, name)).map((name) => ({ name, given: false })),
   ];

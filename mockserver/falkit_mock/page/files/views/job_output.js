@@ -37,7 +37,7 @@ export function Output({ job, endpoint }) {
 
 /** What was asked for, by name or by default, beside what the files are. */
 function Compared({ job, endpoint, files, measured }) {
-  const defaults = Object.fromEntries((endpoint?.fields ?? []).map((field) => [field.name, field.default]));
+  const defaults = endpoint?.defaults ?? {};
   const asked = (names) => {
     const said = names.map((name) => [name, job.input?.[name] ?? defaults[name], job.input?.[name] === undefined]).filter(([, value]) => value !== undefined && value !== null);
     return said.map(([name, value, dim]) => html`<span key=${name} class=${dim ? "dim" : ""}>${name} ${typeof value === "object" ? JSON.stringify(value) : String(value)}${dim ? " (default)" : ""} </span>`);
