@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from _pytest.mark import ParameterSet
 from playwright.sync_api import Browser, Page, expect
 
 from browsing import browsing
@@ -21,6 +23,14 @@ addEventListener("securitypolicyviolation", (event) =>
   console.error(`refused by the policy: ${event.violatedDirective} ${event.blockedURI}`));
 """
 Look = Callable[..., Page]
+
+
+NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
+
+
+def by_night(value: str) -> ParameterSet:
+    """Return a test's parameter that `make nightly` alone tries: a browser takes its time."""
+    return pytest.param(value, marks=pytest.mark.skipif(not NIGHTLY, reason="make nightly"))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from page.conftest import Look
+from page.conftest import Look, by_night
 from receiver import Receiver, Reply, receiving
 from serving import PROMPT, T2V, Mock, Serve
 
@@ -36,6 +36,10 @@ def test_why_a_job_failed_is_at_the_top_and_at_its_field(serve: Serve, look: Loo
     field = section(page, "Input").locator(".field.bad")
     expect(field).to_contain_text("duration")
     expect(field).to_contain_text("Input should be 6, 8")
+    fields = section(page, "Input").locator(".field")
+    expect(fields.filter(has_text="colour")).to_contain_text("the document has no such field")
+    expect(fields.filter(has_text="fps")).to_have_class("field  dimmed")
+    expect(fields.filter(has_text="fps")).to_have_text("fps2525, 50")
     asked = section(page, "Requests").locator("summary")
     expect(asked).to_have_count(2)
     expect(asked.first).to_contain_text("has no such input: colour")
@@ -118,7 +122,9 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize(
+    "name", [name if name in ("a clip", "a sound") else by_night(name) for name in KINDS]
+)
 def test_an_output_is_seen_or_heard_beside_what_was_asked(
     serve: Serve, look: Look, name: str
 ) -> None:

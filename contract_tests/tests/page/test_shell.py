@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from falkit import Settings
-from page.conftest import Look
+from page.conftest import Look, by_night
 from serving import Serve, running
 
 AXE = Path(__file__).with_name("node_modules") / "axe-core/axe.min.js"
@@ -25,7 +25,7 @@ def violations(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", by_night("dark")])
 def test_axe_finds_nothing(timed: Serve, look: Look, scheme: str) -> None:
     mock = timed("10,20", concurrency=10)
     page = look(mock, color_scheme=scheme)

@@ -44,12 +44,15 @@ export function Input({ job, endpoint, check }) {
   const rest = rows.filter(({ name, given }) => !given && !errors[name]);
   return html`<${Tabs} names=${["Fields", "JSON"]} chosen=${seen} choose=${see} label="Show the input as" />
     ${check?.hint && html`<p class="hint"><${Icon} name="note" /><span>${check.hint}</span></p>`}
-    ${seen === "JSON" ? html`<${Code} text=${JSON.stringify(input, null, 2)} label="Input" />` : html`<dl class="fields">
-      ${own.map((row) => html`<${Field} key=${row.name} row=${row} value=${input[row.name]} errors=${errors[row.name]} />`)}
-      ${own.length === 0 && html`<p class="dim">Nothing was given.</p>`}
-      ${rest.length > 0 && html`<h3>Not given, so by default</h3>`}
-      ${rest.map((row) => html`<${Field} key=${row.name} row=${row} />`)}
-    </dl>`}`;
+    ${seen === "JSON"
+      ? html`<${Code} text=${JSON.stringify(input, null, 2)} label="Input" />`
+      : html`
+          ${own.length === 0 && html`<p class="dim">Nothing was given.</p>`}
+          <dl class="fields">
+            ${own.map((row) => html`<${Field} key=${row.name} row=${row} value=${input[row.name]} errors=${errors[row.name]} />`)}
+          </dl>
+          ${rest.length > 0 && html`<h3>Not given, so by default</h3>
+            <dl class="fields">${rest.map((row) => html`<${Field} key=${row.name} row=${row} />`)}</dl>`}`}`;
 }
 
 function Field({ row: { name, given, schema, required, default: byDefault, unknown }, value, errors }) {
