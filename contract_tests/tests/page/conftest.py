@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
 from _pytest.mark import ParameterSet
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Page,
+    Request,
+    ViewportSize,
+    expect,
+)
 
 from browsing import browsing
+from serving import Mock
 
 # Seconds on a busy machine; Playwright counts milliseconds.
 PATIENCE = 20_000
@@ -23,6 +31,7 @@ addEventListener("securitypolicyviolation", (event) =>
   console.error(`refused by the policy: ${event.violatedDirective} ${event.blockedURI}`));
 """
 Look = Callable[..., Page]
+Scheme = Literal["light", "dark"]
 
 
 NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
@@ -39,35 +48,52 @@ def browser() -> Generator[Browser]:
         yield started
 
 
-@contextmanager
-def looking(browser: Browser, url: str, **options: Any) -> Generator[Page]:
-    """Open a page; it must not err, be refused anything by its policy, or ask another machine."""
-    wrong: list[str] = []
-    with browser.new_context(**options) as context:
+SIZE: ViewportSize = {"width": 1280, "height": 720}
+
+
+@pytest.fixture(scope="session")
+def window(browser: Browser) -> Generator[Page]:
+    """One page for all tests: to open another takes a browser longer than most tests take."""
+    with browser.new_context(viewport=SIZE, timezone_id="UTC") as context:
         context.set_default_timeout(PATIENCE)
         context.add_init_script(REPORTING)
-        page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-        page.on("console", lambda said: wrong.append(said.text) if "policy" in said.text else None)
-        page.on(
-            "request",
-            lambda request: (
-                None
-                if urlsplit(request.url).hostname in ("127.0.0.1", None)
-                else wrong.append(f"asked {request.url}")
-            ),
-        )
-        page.goto(url)
-        yield page
-        assert wrong == []
+        yield context.new_page()
 
 
 @pytest.fixture
-def look(browser: Browser) -> Generator[Look]:
-    """Open the page of a mock: `look(mock, "#/jobs", color_scheme="dark")`."""
-    with ExitStack() as stack:
+def look(window: Page) -> Generator[Look]:
+    """Look at a mock: `look(mock, "#/jobs", scheme="dark", size={"width": 390, "height": 800})`.
 
-        def opened(mock: Any, at: str = "", **options: Any) -> Page:
-            return stack.enter_context(looking(browser, f"{mock.url}/{at}", **options))
+    The page must not err, be refused anything by its policy, or ask another machine.
+    """
+    wrong: list[str] = []
 
-        yield opened
+    def failed(error: Error) -> None:
+        wrong.append(f"error: {error}")
+
+    def said(message: ConsoleMessage) -> None:
+        if "policy" in message.text:
+            wrong.append(message.text)
+
+    def asked(request: Request) -> None:
+        if urlsplit(request.url).hostname not in ("127.0.0.1", None):
+            wrong.append(f"asked {request.url}")
+
+    def opened(
+        mock: Mock, at: str = "", scheme: Scheme = "light", size: ViewportSize = SIZE
+    ) -> Page:
+        window.emulate_media(color_scheme=scheme)
+        window.set_viewport_size(size)
+        window.goto(f"{mock.url}/{at}")
+        return window
+
+    window.on("pageerror", failed)
+    window.on("console", said)
+    window.on("request", asked)
+    yield opened
+    window.unroute_all()
+    window.goto("about:blank")
+    window.remove_listener("pageerror", failed)
+    window.remove_listener("console", said)
+    window.remove_listener("request", asked)
+    assert wrong == []

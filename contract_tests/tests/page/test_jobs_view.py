@@ -78,7 +78,7 @@ def test_new_jobs_dont_move_what_one_reads(serve: Serve, look: Look) -> None:
     mock = serve("instant")
     for number in range(80):
         mock.submit({"prompt": f"Old {number}"})
-    page = look(mock, viewport={"width": 1280, "height": 600})
+    page = look(mock, size={"width": 1280, "height": 600})
     expect(rows(page).first).to_contain_text("Old 79")
     page.locator(".scroll").evaluate("box => { box.scrollTop = 800 }")
     seen = page.get_by_role("row", name="Old 58 ")
@@ -183,7 +183,7 @@ def test_two_hundred_thousand_jobs_of_a_mock_scroll_too(serve: Serve, look: Look
 def test_rows_are_cards_where_there_is_no_room(serve: Serve, look: Look) -> None:
     mock = serve("instant")
     mock.submit({"prompt": "Rain " * 60})
-    page = look(mock, viewport={"width": 360, "height": 700})
+    page = look(mock, size={"width": 360, "height": 700})
     expect(rows(page)).to_have_count(1)
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide == 360

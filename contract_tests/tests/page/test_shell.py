@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from falkit import Settings
-from page.conftest import Look, by_night
+from page.conftest import Look, Scheme, by_night
 from serving import Serve, running
 
 AXE = Path(__file__).with_name("node_modules") / "axe-core/axe.min.js"
@@ -26,9 +26,9 @@ def violations(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", by_night("dark")])
-def test_axe_finds_nothing(timed: Serve, look: Look, scheme: str) -> None:
+def test_axe_finds_nothing(timed: Serve, look: Look, scheme: Scheme) -> None:
     mock = timed("10,20", concurrency=10)
-    page = look(mock, color_scheme=scheme)
+    page = look(mock, scheme=scheme)
     expect(page.get_by_role("heading", name="No job yet")).to_be_visible()
     assert violations(page) == []
     done, failed = mock.submit({"prompt": "Rain"}), mock.submit({"prompt": "Rain", "duration": 7})
@@ -62,7 +62,7 @@ def test_going_to_a_view_moves_the_focus_and_names_the_window(serve: Serve, look
 
 def test_the_clock_is_the_mocks(timed: Serve, look: Look) -> None:
     mock = timed("10,20")
-    page = look(mock, timezone_id="UTC")
+    page = look(mock)
     clock = page.locator(".top .clock")
     expect(clock).to_contain_text("paused 08:00:00")
     mock.submit()
@@ -87,7 +87,6 @@ def test_a_lost_connection_is_said_and_comes_back_by_itself(look: Look) -> None:
         expect(page.locator(".banner")).to_have_count(0)
         expect(page.locator(".list .row")).to_have_count(1)
         expect(page.locator(".list .row")).to_contain_text("After")
-        page.goto("about:blank")
 
 
 def test_what_came_while_it_was_away_is_there_when_it_is_back(serve: Serve, look: Look) -> None:
@@ -116,4 +115,3 @@ def test_each_key_has_a_mock_of_its_own(look: Look) -> None:
         expect(page.locator(".list .row")).to_contain_text("Bob's")
         page.locator(".list .row a").click()
         expect(page.locator("h1")).to_contain_text("Done")
-        page.goto("about:blank")
