@@ -155,7 +155,7 @@ class MockApp:
             record.ms = (perf_counter() - context.began) * 1000
             if record.status is None:
                 record.status = 0
-            if told:
+            if told and not context.of_page:
                 self.service.events.emit(RequestAnswered(record))
 
     async def _answer(self, context: RequestContext, send: Send) -> None:
@@ -189,7 +189,7 @@ class MockApp:
         record.status = reply.status_code
         record.request_id, record.hint = headers.get(REQUEST_ID), headers.get(HINT)
         record.cut = context.reply_fault is not None
-        if self._exchanges is not None:
+        if self._exchanges is not None and record.fal:
             # Of a stream there is no body.
             scope, body = context.scope, reply.body if type(reply) is Reply else None
             query, sent = scope["query_string"], context.sent
@@ -216,8 +216,9 @@ class MockApp:
         try:
             address = find_address(context.scope, context.headers, service.settings.media_host)
             context.address = address
-            record.fal, record.host, record.path = True, address.host, address.path
-            service.events.emit(RequestArrived(record))
+            record.fal, record.host, record.path = not context.of_page, address.host, address.path
+            if record.fal:
+                service.events.emit(RequestArrived(record))
             role = address.role
             if role == RUN and HANDSHAKE in context.scope:
                 role = HANDSHAKE
