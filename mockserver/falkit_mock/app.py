@@ -97,7 +97,7 @@ class MockApp:
         self.events = service.events
         service.restarted.append(self.request_log.restart)
         keeps = service.settings.page and service.settings.request_log
-        self._exchanges = self.request_log.exchanges if keeps else None
+        self._transcripts = self.request_log.transcripts if keeps else None
         # Made and imported when they are first called, all but two.
         self._run = FalRun(service, catalog)
         self._hosts: dict[str, Host] = {QUEUE: Queue(service, catalog), RUN: self._run}
@@ -167,10 +167,10 @@ class MockApp:
         except ClientDisconnect:
             return
         except ConnectionCut as error:
-            if self._exchanges is not None:
+            if self._transcripts is not None:
                 scope = context.scope
                 query, sent = scope["query_string"], context.sent
-                self._exchanges.keep(context.record, scope["headers"], query, sent, None, None)
+                self._transcripts.keep(context.record, scope["headers"], query, sent, None, None)
             await cut(context, error.fault)
             return
         except Exception as error:
@@ -189,11 +189,11 @@ class MockApp:
         record.status = reply.status_code
         record.request_id, record.hint = headers.get(REQUEST_ID), headers.get(HINT)
         record.cut = context.reply_fault is not None
-        if self._exchanges is not None and record.fal:
+        if self._transcripts is not None and record.fal:
             # Of a stream there is no body.
             scope, body = context.scope, reply.body if type(reply) is Reply else None
             query, sent = scope["query_string"], context.sent
-            self._exchanges.keep(record, scope["headers"], query, sent, headers, body)
+            self._transcripts.keep(record, scope["headers"], query, sent, headers, body)
         # Taken out, or scope and server hold each other until the garbage collector comes.
         whole: SendWhole | None = context.scope.pop(SEND_WHOLE, None)
         if b"origin" in context.headers:
