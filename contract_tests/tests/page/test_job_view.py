@@ -137,6 +137,19 @@ def test_an_output_is_seen_or_heard_beside_what_was_asked(
     expect(output.locator("figcaption").first).to_contain_text("Bytes")
 
 
+def test_what_was_asked_is_beside_what_was_measured(serve: Serve, look: Look) -> None:
+    mock = serve("instant")
+    page = opened(look, mock, mock.submit({"prompt": "Rain", "duration": 8, "resolution": "1440p"}))
+    rows = page.locator(".compared tbody tr")
+    expect(rows).to_have_text(
+        [
+            re.compile(r"Sizeresolution 1440p\s*2560 . 1440"),
+            re.compile(r"Lengthduration 8\s*8 s"),
+            re.compile(r"Ratefps 25 \(default\)\s*25 fps"),
+        ]
+    )
+
+
 def test_a_request_opens_to_its_headers_and_bodies(serve: Serve, look: Look) -> None:
     mock = serve("instant")
     page = opened(look, mock, mock.submit({"prompt": "Räin"}))

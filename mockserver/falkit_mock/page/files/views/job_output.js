@@ -1,8 +1,8 @@
 /** What a job answered: files as one sees or hears them, what was asked and measured, the body. */
-import { now, tick } from "../api.js";
+import { get, now, tick } from "../api.js";
 import { duration } from "../format.js";
-import { Media, filesIn } from "../media.js";
-import { Code, Facts, Json, Tabs, html, stateOf, useState } from "../parts.js";
+import { Media, filesIn, local } from "../media.js";
+import { Code, Facts, Json, Tabs, html, stateOf, useRead, useState } from "../parts.js";
 
 /** Fields of inputs that ask for a size, a length or a rate, by what is measured of the file. */
 const ASKED = {
@@ -17,6 +17,14 @@ export function Output({ job, endpoint }) {
   tick.value;
   const [seen, see] = useState("Shown");
   const [measured, setMeasured] = useState({});
+  // What a browser can't measure, such as the rate, as the mock has it of its own files.
+  const known = useRead(
+    (signal) =>
+      job.status === "COMPLETED"
+        ? get("/files", { request_id: job.request_id, limit: 100 }, { signal })
+        : Promise.resolve(null),
+    [job.request_id, job.status],
+  );
   const learn = (url) => (facts) => setMeasured((all) => ({ ...all, [url]: facts }));
   const { outcome } = job;
   if (job.status !== "COMPLETED") {
@@ -35,6 +43,8 @@ export function Output({ job, endpoint }) {
   const body = outcome.body;
   const files = outcome.status_code < 400 ? filesIn(body) : [];
   const headers = Object.entries(outcome.headers ?? {});
+  const facts = Object.fromEntries((known.value?.files ?? []).map((one) => [one.url, one.facts]));
+  const all = files.map(({ url }) => ({ ...facts[local(url)], ...measured[url] }));
   return html`<${Tabs}
       names=${["Shown", "JSON"]}
       chosen=${seen}
@@ -50,7 +60,7 @@ export function Output({ job, endpoint }) {
         : html` ${files.map(
               (file) => html`<${Media} key=${file.url} file=${file} tell=${learn(file.url)} />`,
             )}
-            ${files.length > 0 && html`<${Compared} ...${{ job, endpoint, files, measured }} />`}
+            ${files.length > 0 && html`<${Compared} ...${{ job, endpoint, all }} />`}
             <${Spoken} body=${body} />
             <div class="boxed"><${Json} value=${body} /></div>`
     }
@@ -64,30 +74,25 @@ export function Output({ job, endpoint }) {
 }
 
 /** What was asked for, by name or by default, beside what the files are. */
-function Compared({ job, endpoint, files, measured }) {
+function Compared({ job, endpoint, all }) {
   const defaults = endpoint?.defaults ?? {};
   const asked = (names) => {
     const said = names
       .map((name) => [name, job.input?.[name] ?? defaults[name], job.input?.[name] === undefined])
       .filter(([, value]) => value !== undefined && value !== null);
-    return said.map(
-      ([name, value, dim]) =>
-        html`<span key=${name} class=${dim ? "dim" : ""}
-          >${name}
-          ${typeof value === "object" ? JSON.stringify(value) : String(value)}${dim ? " (default)" : ""}
-        </span>`,
-    );
+    return said.map(([name, value, dim]) => {
+      const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+      const whole = `${name} ${text}${dim ? " (default) " : " "}`;
+      return html`<span key=${name} class=${dim ? "dim" : ""}>${whole}</span>`;
+    });
   };
-  const of = (read) =>
-    [
-      ...new Set(files.map((file) => read(measured[file.url] ?? {}, file.said)).filter(Boolean)),
-    ].join(", ");
+  const of = (read) => [...new Set(all.map(read).filter(Boolean))].join(", ");
   const rows = [
     ["Size", of(({ width, height }) => width && `${width} × ${height}`)],
     ["Length", of(({ seconds }) => seconds && `${Number(seconds.toFixed(2))} s`)],
-    ["Rate", of((_, said) => said.fps && `${said.fps} fps`)],
-    ["Number", String(files.length)],
-    ["Format", of(({ type }, said) => type ?? said.content_type)],
+    ["Rate", of(({ fps, rate }) => (fps ? `${fps} fps` : rate && `${rate} Hz`))],
+    ["Number", String(all.length)],
+    ["Format", of(({ type }) => type)],
   ]
     .map(([name, is]) => [name, asked(ASKED[name]), is])
     .filter(([, wanted]) => wanted.length);
