@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from page.conftest import Look, by_night
 from receiver import Receiver, Reply, receiving
@@ -17,7 +17,7 @@ def opened(look: Look, mock: Mock, job: dict[str, Any]) -> Page:
     return look(mock, f"#/jobs/{job['request_id']}")
 
 
-def section(page: Page, name: str) -> Any:
+def section(page: Page, name: str) -> Locator:
     return page.get_by_role("region", name=name, exact=True)
 
 

@@ -8,13 +8,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from page.conftest import NIGHTLY, Look
 from serving import PROMPT, T2V, Serve
 
 
-def rows(page: Page) -> Any:
+def rows(page: Page) -> Locator:
     return page.locator(".list .row")
 
 

@@ -235,7 +235,7 @@ export function Media({ file, tell }) {
                 rel="noreferrer"
                 download=${kind === "model" || kind === "file" ? name || true : undefined}
                 >${line(name || url.split("/").at(-1), 80)}</a
-              >
+              >${" "}
               <${Copy} text=${url} label="Copy URL of the file">Copy URL<//>`,
           ],
           ["Field", path],

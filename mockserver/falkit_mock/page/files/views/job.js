@@ -114,7 +114,7 @@ export function Job({ params: { rest: id } }) {
     <header class="jobhead">
       <div>
         <p class="crumb">
-          <${Link} to="jobs">Jobs<//> / <code>${id}</code>
+          <${Link} to="jobs">Jobs<//> / <code>${id}</code>${" "}
           <${Copy} text=${id} label="Copy the job's id" />
         </p>
         <h1 tabindex="-1">
@@ -206,7 +206,7 @@ function About({ job }) {
     rows=${[
       [
         "Submitted",
-        html`<time title=${job.created_at}>${dateTime(job.created, true)}</time>
+        html`<time title=${job.created_at}>${dateTime(job.created, true)}</time>${" "}
           <span class="dim">(${age(job.created, now())})</span>`,
       ],
       ["Key", job.key],
@@ -246,7 +246,7 @@ function Why({ job, findings }) {
       faults.length > 0 &&
       html`<p class="warn">
         <${Icon} name="warning" /><span
-          ><b>Faults were injected:</b>
+          ><b>Faults were injected:</b>${" "}
           ${faults.map(([place, value]) => `${place}: ${nameOf(value)}`).join("; ")}</span
         >
       </p>`
@@ -257,7 +257,7 @@ function Why({ job, findings }) {
           <${Icon}
             name=${one.severity === "note" ? "note" : one.severity === "error" ? "failed" : "warning"}
           /><span
-            ><b>${one.code}</b> ${one.seen}
+            ><b>${one.code}</b> ${one.seen}${" "}
             <${Link} to="findings" query=${{ code: one.code }}>What to do<//></span
           >
         </p>`,

@@ -216,7 +216,7 @@ export function Parameter({ of: { name, kind, about, choices, default: byDefault
               html`<datalist id=${`${id}l`}>${choices.map((one) => choice(one))}</datalist>`
             }`;
   return html`<label for=${id}
-      >${name}
+      >${name}${" "}
       <span class="dim">${about}${kind === "list" ? ", with commas between" : ""}</span></label
     >${field}`;
 }
