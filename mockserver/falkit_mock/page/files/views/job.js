@@ -31,6 +31,13 @@ export const title = ({ rest }) => `Job ${shortId(rest)}`;
 
 /** Milliseconds between two readings that events ask for. */
 const PAUSE = 250;
+/** What is read again, by the event that tells of a change. */
+const PARTS = {
+  job_changed: "job",
+  request_answered: "requests",
+  delivery_attempted: "attempts",
+  finding_made: "findings",
+};
 
 export function Job({ params: { rest: id } }) {
   const job = useRead(
@@ -77,24 +84,13 @@ export function Job({ params: { rest: id } }) {
   useEffect(() => {
     const wanted = new Set();
     let waiting = 0;
-    const leave = follow(
-      ["job_changed", "request_answered", "delivery_attempted", "finding_made"],
-      (events) => {
-        for (const { kind, request_id: of } of events) {
-          if (kind === "gap") Object.keys(again.current).forEach((part) => wanted.add(part));
-          else if (of === id)
-            wanted.add(
-              {
-                job_changed: "job",
-                request_answered: "requests",
-                delivery_attempted: "attempts",
-                finding_made: "findings",
-              }[kind],
-            );
-        }
-        if (wanted.size) waiting ||= setTimeout(read, PAUSE);
-      },
-    );
+    const leave = follow([...Object.keys(PARTS), "reset"], (events) => {
+      for (const { kind, request_id: of } of events) {
+        if (of === id) wanted.add(PARTS[kind]);
+        else if (kind === "gap" || kind === "reset") Object.values(PARTS).forEach((part) => wanted.add(part));
+      }
+      if (wanted.size) waiting ||= setTimeout(read, PAUSE);
+    });
     const read = () => {
       waiting = 0;
       for (const part of wanted) again.current[part]();
