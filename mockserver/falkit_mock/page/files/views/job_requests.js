@@ -1,0 +1,92 @@
+/** The requests that a job is about: submit, polls, streams, result, cancel. */
+import { get } from "../api.js";
+import { duration, line, quoted } from "../format.js";
+import { Code, Copy, Facts, Failure, Icon, StatusMark, html, useRead, useState } from "../parts.js";
+import { purpose } from "./job_timeline.js";
+
+/** Polls in a row of which all but the first and last are folded. */
+const MANY = 4;
+
+export function Requests({ job, requests, error, again }) {
+  const [all, showAll] = useState(false);
+  if (error && !requests) return html`<${Failure} error=${error} again=${again} />`;
+  if (!requests) return html`<p class="dim">Loading…</p>`;
+  if (!requests.length) return html`<p class="dim">None is kept: the log has the newest requests only.</p>`;
+  const first = requests[0].number;
+  const rows = requests.map((one) => ({ ...one, what: purpose(one, first) }));
+  const shown = all ? rows : folded(rows);
+  return html`<div class="rows">${shown.map((one) =>
+    one.folded
+      ? html`<button key=${`after ${one.after}`} class="plain fold" onClick=${() => showAll(true)}>${one.folded} more like this</button>`
+      : html`<${Request} key=${one.number} request=${one} since=${job.created} />`,
+  )}</div>`;
+}
+
+function folded(rows) {
+  const shown = [];
+  for (let at = 0; at < rows.length; ) {
+    let end = at;
+    while (end < rows.length && rows[end].what === rows[at].what && rows[end].status === rows[at].status) end += 1;
+    if (end - at > MANY) shown.push(rows[at], { folded: end - at - 2, after: rows[at].number }, rows[end - 1]);
+    else shown.push(...rows.slice(at, end));
+    at = end;
+  }
+  return shown;
+}
+
+/** One request of the log as a line that opens to its headers and bodies. */
+export function Request({ request, since }) {
+  const [open, setOpen] = useState(false);
+  const { status, hint, ms, time, method, path, what, faults } = request;
+  const bad = status === 0 || status >= 400;
+  return html`<details class="item" onToggle=${(event) => setOpen(event.target.open)}>
+    <summary>
+      ${since !== undefined && html`<span class="dim when">${time - since < 0.0005 ? "0" : `+${duration(time - since)}`}</span>`}
+      <span class="verb">${what ?? method}</span>
+      <${StatusMark} state=${status === null ? "queued" : bad ? "failed" : "done"}>${status === null ? "open" : status === 0 ? "no reply" : status}<//>
+      <span class="path"><code>${method} ${path}</code></span>
+      <span class="dim number">${ms === null ? "" : ms < 10 ? `${ms.toFixed(1)} ms` : duration(ms / 1000)}</span>
+      ${hint && html`<span class="hint"><${Icon} name="note" />${line(hint, 300)}</span>`}
+      ${faults?.length > 0 && html`<span class="hint warn"><${Icon} name="warning" />fault: ${faults.join(", ")}</span>`}
+    </summary>
+    ${open && html`<${Whole} request=${request} />`}
+  </details>`;
+}
+
+function Whole({ request }) {
+  const { value, error, again } = useRead((signal) => get(`/requests/${request.number}`, {}, { signal }), [request.number, request.status]);
+  if (error) return error.status === 404 ? html`<p class="dim">Its headers and bodies aren't kept any more; the mock has those of the newest requests.</p>` : html`<${Failure} error=${error} again=${again} />`;
+  if (!value) return html`<p class="dim">Loading…</p>`;
+  const { request: sent, response: got, host, method } = value;
+  return html`<div class="exchange">
+    <div><h3>Request ${sent && html`<${Copy} text=${curl(method, host, sent)} label="Copy as curl">Copy as curl<//>`}</h3>
+      ${sent ? html`<p class="target"><code>${method} ${sent.target}</code></p><${Facts} rows=${Object.entries(sent.headers)} /><${Body} of=${sent} label="Body of the request" />` : html`<p class="dim">Not kept.</p>`}</div>
+    <div><h3>Response ${got && html`<span class="dim">${got.status_code}</span>`}</h3>
+      ${got ? html`<${Facts} rows=${Object.entries(got.headers)} /><${Body} of=${got} label="Body of the response" />` : html`<p class="dim">There is none yet.</p>`}</div>
+  </div>`;
+}
+
+/** A body of a request or response: JSON laid out, text as it is, and of anything else its size. */
+export function Body({ of, label }) {
+  const { body, size } = of;
+  if (body === null || body === undefined) return html`<p class="dim">${size === null || size === undefined ? "A stream, which isn't kept." : size ? `${size} bytes that aren't text, or too many to keep.` : "Empty."}</p>`;
+  return body === "" ? html`<p class="dim">Empty.</p>` : html`<${Code} text=${pretty(body)} label=${label} />`;
+}
+
+export function pretty(text) {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}
+
+const LEFT_OUT = /^(host|content-length|connection|accept-encoding|accept|user-agent|transfer-encoding)$/i;
+
+/** Return a request as curl sends it to this mock; a masked key is `falkit`. */
+function curl(method, host, { target, headers, body }) {
+  const path = target.startsWith(`/${host}`) ? target : `/${host}${target}`;
+  const given = Object.entries(headers).filter(([name]) => !LEFT_OUT.test(name)).map(([name, value]) => `-H ${quoted(`${name}: ${value.replace(/:?\*{3}$/, "").replace(/^(Key|Bearer) ?$|^$/, "$1 falkit")}`)}`);
+  const verb = method === "GET" || (method === "POST" && body) ? [] : [`-X ${method}`];
+  return [`curl ${quoted(location.origin + path)}`, ...verb, ...given, ...(body ? [`-d ${quoted(body)}`] : [])].join(" \\\n  ");
+}
