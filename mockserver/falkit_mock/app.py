@@ -13,9 +13,12 @@ from falkit_mock.core.errors import HostNotImitated, StateAway, WireError, is_sh
 from falkit_mock.core.events import RequestAnswered, RequestArrived
 from falkit_mock.core.network import (
     API,
+    CLIENT,
     CONTROL,
     MEDIA,
     OWN,
+    PAGE,
+    PAGE_FILES,
     QUEUE,
     REST,
     RUN,
@@ -94,7 +97,7 @@ class MockApp:
         self.events = service.events
         service.restarted.append(self.request_log.restart)
         keeps = service.settings.page and service.settings.request_log
-        self._exchanges = self.request_log.exchanges if keeps else None
+        self._transcripts = self.request_log.transcripts if keeps else None
         # Made and imported when they are first called, all but two.
         self._run = FalRun(service, catalog)
         self._hosts: dict[str, Host] = {QUEUE: Queue(service, catalog), RUN: self._run}
@@ -134,11 +137,16 @@ class MockApp:
             self.go_on()
         record = context.record
         path = scope["path"].removeprefix(scope.get("root_path", ""))
+        told = True
         try:
             own = path in OWN or path.startswith(CONTROL)
             if own and is_own(path, context.method, headers, page=self.service.settings.page):
                 # Lazy, as those routes are.
                 from falkit_mock.control.own import noting
+
+                # Nobody listens for what the page does to show what others do.
+                shows = path == PAGE or path.startswith(f"{PAGE_FILES}/")
+                told = not shows and headers.get(CLIENT) != b"page"
 
                 await self._own(scope, receive, noting(self.service, context, send))
             else:
@@ -147,7 +155,8 @@ class MockApp:
             record.ms = (perf_counter() - context.began) * 1000
             if record.status is None:
                 record.status = 0
-            self.service.events.emit(RequestAnswered(record))
+            if told:
+                self.service.events.emit(RequestAnswered(record))
 
     async def _answer(self, context: RequestContext, send: Send) -> None:
         """Have a fal host answer, and send its reply as far as no fault keeps it back."""
@@ -158,10 +167,10 @@ class MockApp:
         except ClientDisconnect:
             return
         except ConnectionCut as error:
-            if self._exchanges is not None:
+            if self._transcripts is not None:
                 scope = context.scope
                 query, sent = scope["query_string"], context.sent
-                self._exchanges.keep(context.record, scope["headers"], query, sent, None, None)
+                self._transcripts.keep(context.record, scope["headers"], query, sent, None, None)
             await cut(context, error.fault)
             return
         except Exception as error:
@@ -180,11 +189,11 @@ class MockApp:
         record.status = reply.status_code
         record.request_id, record.hint = headers.get(REQUEST_ID), headers.get(HINT)
         record.cut = context.reply_fault is not None
-        if self._exchanges is not None:
+        if self._transcripts is not None:
             # Of a stream there is no body.
             scope, body = context.scope, reply.body if type(reply) is Reply else None
             query, sent = scope["query_string"], context.sent
-            self._exchanges.keep(record, scope["headers"], query, sent, headers, body)
+            self._transcripts.keep(record, scope["headers"], query, sent, headers, body)
         # Taken out, or scope and server hold each other until the garbage collector comes.
         whole: SendWhole | None = context.scope.pop(SEND_WHOLE, None)
         if b"origin" in context.headers:
@@ -369,8 +378,10 @@ class MockApp:
         """The control API."""
         from falkit_mock.control.routes import control_router
 
-        logs, beside = (self.request_log, self.event_log), (lambda: self.gateway, self.services)
-        return control_router(self.service, self.catalog, *logs, *beside)
+        logs, beside = (self.request_log, self.event_log), (lambda: self.gateway, self)
+        return control_router(
+            self.service, self.catalog, *logs, *beside, lambda: self.guard.sessions
+        )
 
     @cached_property
     def guard(self) -> Guard:

@@ -224,6 +224,10 @@ class Store:
         found = self._files.get(path)
         return self._packed_file(path, found) if isinstance(found, str) else found
 
+    def count_files(self) -> int:
+        """Return how many files there are."""
+        return len(self._files)
+
     def files(self) -> list[FileRecord]:
         return [
             self._packed_file(path, found) if isinstance(found, str) else found
@@ -266,7 +270,7 @@ class Store:
             for number, piece in other.uploads.pieces(upload.id).items():
                 here = replace(piece, blob=blobs.get(piece.blob, piece.blob))
                 self.uploads.put_piece(upload.id, number, here)
-        for delivery in other.deliveries.select():
+        for delivery in other.deliveries.all():
             self.deliveries.add(delivery)
         keys = other.deliveries.keys()
         for key in keys:
