@@ -66,8 +66,9 @@ class Connection(Protocol):
 class RequestContext:
     """One request: what it says, read once, and what is noted of it on its way to a reply."""
 
-    # The body, once it was read as a whole.
+    # The body, once it was read as a whole; and whether listeners are told of the request.
     sent: bytes | None = None
+    told = True
 
     def __init__(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, now: float
