@@ -20,7 +20,7 @@ _COMMANDS = {
     "faults": "falkit_mock.cli.faults:faults",
     "clock": "falkit_mock.cli.control:clock",
     "open": "falkit_mock.cli.page:open_",
-    "jobs": "falkit_mock.cli.control:jobs",
+    "jobs": "falkit_mock.cli.jobs:jobs",
     "requests": "falkit_mock.cli.control:requests",
     "spend": "falkit_mock.cli.control:spend",
     "report": "falkit_mock.cli.report:report",
