@@ -46,7 +46,7 @@ class Terminal:
         self.sent = ""
 
     def until(self, *words: str) -> str:
-        """Read until the newest screen has all words, or fail at the test's time limit; return it."""
+        """Read until the newest screen has all words; return it."""
         while not all(word in self.screen for word in words):
             if not self._more():
                 raise AssertionError(f"ended without {words}: {plain(self.sent)}")

@@ -88,15 +88,15 @@ def test_a_terminal_gets_one_line_that_moves() -> None:
     shown.sent(1_000, 4_000)
     shown.saved(1_000, None)
     shown.clear()
-    lines = [re.sub(r" [-|/\\] ", " * ", line) for line in out.lines() if line]
+    lines = [re.sub(r" s [-|/\\] ", " s * ", line) for line in out.lines() if line]
     # Each once: it is drawn again before it is removed.
     assert list(dict.fromkeys(line.replace("╺", "━") for line in lines)) == [
         "    0.0 s * waiting, 3 ahead",
         "    0.2 s * waiting, 3 ahead",
         "  | Reading",
-        "    0.2 s * running ━━━━━━━━━━━━━━━━━━━━━━━━  50%",
-        "    4.2 s * running ━━━━━━━━━━━━━━━━━━━━━━━━  75%, 1 s left",
-        "    4.2 s * uploading 1,000 of 4,000 bytes ━━━━━━━━━━━━━━━━━━  25%",
+        "    0.2 s * running  ━━━━━━━━━━━━━━━━━━━━━━━━  50%",
+        "    4.2 s * running  ━━━━━━━━━━━━━━━━━━━━━━━━  75%, 1 s left",
+        "    4.2 s * uploading 1,000 of 4,000 bytes  ━━━━━━━━━━━━━━━━━━  25%",
         "    4.2 s * saving 1,000 bytes",
     ]
     # It is gone at the end, and the cursor was never hidden.

@@ -6,6 +6,7 @@ to draw. Without it, in a file or a pipe, and on a terminal that can't move its 
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
@@ -49,6 +50,9 @@ def console_on(out: TextIO) -> Console:
         def show_cursor(self, show: bool = True) -> bool:
             return False
 
+    if isinstance(out, io.TextIOWrapper):
+        # Where an encoding lacks the shapes; rich draws bars in ASCII there.
+        out.reconfigure(errors="replace")
     return Plain(
         file=out,
         force_terminal=True,
