@@ -43,7 +43,7 @@ class Display:
         self._out = out
         self._line = Progress(out, wanted=moves, clock=clock, ticks=ticks)
         self._moves = self._line.moves
-        self.sleep = sleep
+        self._sleep = sleep
         self._share: float | None = None
         self._last = ""
 
@@ -82,6 +82,10 @@ class Display:
     def saved(self, received: int, total: int | None) -> None:
         """Show how many bytes of a file are there."""
         self._line.show(f"saving {amount(received, total)}", received / total if total else None)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait some seconds."""
+        self._sleep(seconds)
 
     def clear(self) -> None:
         """Remove the line that moves."""

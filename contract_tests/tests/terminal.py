@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
-import pty
 import re
 import struct
 import subprocess
-import termios
+import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,6 +80,12 @@ def in_terminal(
     command: Sequence[str], environ: dict[str, str], cwd: Path, size: tuple[int, int] = (24, 80)
 ) -> Generator[Terminal]:
     """Start a program in a terminal of so many lines and columns, and yield it."""
+    if sys.platform == "win32":
+        raise NotImplementedError("it has no such terminals")
+    import fcntl
+    import pty
+    import termios
+
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
     streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}

@@ -19,8 +19,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from falkit_mock.cli import main, watching
+from falkit_mock.cli.job_table import Watch
 from falkit_mock.cli.running import RunningMock
-from falkit_mock.cli.watching import Heard, Watch, follow
+from falkit_mock.cli.watching import Heard, follow
 from falkit_spec.cli.progress import console_on
 from processes import FALKIT
 from serving import PROMPT, T2V, Mock, Serve
@@ -339,7 +340,8 @@ from falkit_mock.cli import main
 try:
     main(["jobs", "--base-url", "http://127.0.0.1:9"])
 except SystemExit:
-    import falkit_client.cli, falkit_mock.cli.state, falkit_mock.cli.watching, falkit_spec.cli.drift
+    import falkit_client.cli, falkit_spec.cli.drift
+    import falkit_mock.cli.state, falkit_mock.cli.job_table
     assert "httpx" in sys.modules
     sys.exit(any(name.partition(".")[0] == "rich" for name in sys.modules))
 """

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from falkit_client import Completed, InProgress, LogLine, Queued
 from falkit_client._cli_io import Display
+from falkit_spec import Catalog
 from falkit_spec.cli.progress import Progress
+from falkit_spec.cli.spec import spec
 from terminal import FakeTerminal, plain
 
 
@@ -90,13 +94,13 @@ def test_a_terminal_gets_one_line_that_moves() -> None:
     shown.clear()
     lines = [re.sub(r" s [-|/\\] ", " s * ", line) for line in out.lines() if line]
     # Each once: it is drawn again before it is removed.
-    assert list(dict.fromkeys(line.replace("╺", "━") for line in lines)) == [
+    assert list(dict.fromkeys(re.sub(" *[━╸╺]+", " ━━━", line) for line in lines)) == [
         "    0.0 s * waiting, 3 ahead",
         "    0.2 s * waiting, 3 ahead",
         "  | Reading",
-        "    0.2 s * running  ━━━━━━━━━━━━━━━━━━━━━━━━  50%",
-        "    4.2 s * running  ━━━━━━━━━━━━━━━━━━━━━━━━  75%, 1 s left",
-        "    4.2 s * uploading 1,000 of 4,000 bytes  ━━━━━━━━━━━━━━━━━━  25%",
+        "    0.2 s * running ━━━  50%",
+        "    4.2 s * running ━━━  75%, 1 s left",
+        "    4.2 s * uploading 1,000 of 4,000 bytes ━━━  25%",
         "    4.2 s * saving 1,000 bytes",
     ]
     # It is gone at the end, and the cursor was never hidden.
@@ -136,3 +140,27 @@ def test_what_is_soon_done_is_not_shown() -> None:
         assert "slow" in plain(out.getvalue())
         line.print("told")
     assert plain(out.getvalue()).rstrip().endswith("told")
+
+
+def test_adding_several_documents_shows_how_far_it_is_and_prints_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    endpoints = Catalog.vendored().endpoints
+    for name, (_, endpoint) in zip("ab", endpoints.items(), strict=False):
+        Path(f"{name}.json").write_bytes(endpoint.document.raw)
+
+    def add(*words: str) -> Result:
+        return CliRunner().invoke(spec, ["add", *words, "--force"])
+
+    add("a.json", "b.json")
+    piped = add("a.json", "none.json", "b.json")
+    monkeypatch.setattr("falkit_spec.cli.progress.can_move", lambda out: True)
+    shown = add("a.json", "none.json", "b.json")
+    assert (shown.stdout, shown.exit_code) == (piped.stdout, piped.exit_code)
+    assert piped.stderr == "falkit: none.json: isn't there\n"
+    lines = re.split("[\r\n]", plain(shown.stderr))
+    assert [line for line in lines if line.startswith("falkit: ")] == [piped.stderr.strip()]
+    for place, word in enumerate(("a.json", "none.json", "b.json"), 1):
+        assert any(f"adding {place} of 3: {word}" in line for line in lines)
+    assert add("a.json").stderr == ""

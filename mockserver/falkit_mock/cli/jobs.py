@@ -20,7 +20,7 @@ _STATUSES = ("IN_QUEUE", "IN_PROGRESS", "COMPLETED")
 _RESULTS = ("ok", "failed", "cancelled")
 # How many are listed, where nothing else is said and no terminal says how many fit.
 _LISTED = 20
-# Characters of a prompt in a table that nobody's terminal limits.
+# Characters of a prompt; a terminal may have room for fewer.
 _PROMPT = 40
 # The width in which a prompt is shown beside an id and an endpoint.
 _NARROW = 120
@@ -109,10 +109,11 @@ def _list(mock: RunningMock, given: Mapping[str, str], limit: int, as_json: bool
     if not found:
         return
     # Lazy: what lists nothing needs neither.
+    from falkit_mock.cli.job_table import ending
     from falkit_spec.cli.describing import table, terminal_width
 
     now, width = mock.get("/clock")["now"], terminal_width()
-    rows = [_row(job, now, width is None) for job in reversed(found)]
+    rows = [_row(job, now) for job in reversed(found)]
     header = ("id", "at", "status", "code", "endpoint", "prompt", "key", "age", "cost")
     # A narrow terminal has no room for the time and the key, a very narrow one for prompt and age.
     optional: tuple[int, ...] = (1, 6)
@@ -123,7 +124,8 @@ def _list(mock: RunningMock, given: Mapping[str, str], limit: int, as_json: bool
     click.echo(_counted(found, page["total"]), err=True)
 
 
-def _row(job: Mapping[str, Any], now: float, piped: bool) -> tuple[str, ...]:
+def _row(job: Mapping[str, Any], now: float) -> tuple[str, ...]:
+    from falkit_mock.cli.job_table import age
     from falkit_spec.facts import dollars
 
     prompt = printable(job["prompt"] or "-")
@@ -133,7 +135,7 @@ def _row(job: Mapping[str, Any], now: float, piped: bool) -> tuple[str, ...]:
         job["status"],
         f"{job['status_code']}" if job["status"] == "COMPLETED" else "---",
         printable(job["endpoint_id"]),
-        f"{prompt[: _PROMPT - 1]}…" if piped and len(prompt) > _PROMPT else prompt,
+        f"{prompt[: _PROMPT - 1]}…" if len(prompt) > _PROMPT else prompt,
         printable(job["key"] or "-"),
         age(now - job["created"]),
         "-" if job["cost"] is None else dollars(Decimal(job["cost"])),
@@ -150,31 +152,9 @@ def _counted(found: list[Any], total: int) -> str:
     return f"{count(total, 'job')}, {dollars(cost)}"
 
 
-def age(seconds: float) -> str:
-    """Write how long ago something was: its largest unit, from a second to a day."""
-    seconds = max(seconds, 0)
-    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        # Two digits say more than one and a fraction.
-        if seconds >= 2 * length:
-            return f"{seconds // length:.0f}{unit}"
-    return f"{seconds // 1:.0f}s"
-
-
-def ending(endpoint_id: str, width: int) -> str:
-    """Return an endpoint's id, or as many of its last segments as there is room for.
-
-    >>> ending("fal-ai/ltx-2/image-to-video/fast", 24)
-    '…/image-to-video/fast'
-    """
-    if len(endpoint_id) <= width:
-        return endpoint_id
-    cut = endpoint_id[1 - width :]
-    return f"…{cut[max(cut.find('/'), 0) :]}"
-
-
 def _watch(mock: RunningMock, given: dict[str, str], limit: int | None, as_json: bool) -> None:
     # Lazy: it brings threads.
-    from falkit_mock.cli import watching
+    from falkit_mock.cli import job_table, watching
 
     if as_json or not can_move(sys.stdout):
         if "text" in given:
@@ -185,7 +165,7 @@ def _watch(mock: RunningMock, given: dict[str, str], limit: int | None, as_json:
         fix = "pip install 'falkit[terminal]', or have a line for each change by --json or a pipe"
         raise click.UsageError(f"watch: the table needs rich, which isn't installed; {fix}")
     else:
-        watching.show_table(mock, given, limit)
+        job_table.show_table(mock, given, limit)
 
 
 def _one(mock: RunningMock, request_id: str, action: str, fault: str | None, to: str | None) -> Any:
