@@ -186,7 +186,7 @@ class Preparer:
             return call
         hold = None if self.budget is None else self.budget.hold(call.price, endpoint)
         try:
-            content = yield from self.uploads.upload_embedded(call.content)
+            content = yield from self.uploads.upload_embedded(call.content, options.upload_progress)
         except BaseException:
             # No job has been submitted yet, whatever failed.
             if hold is not None:

@@ -20,11 +20,10 @@ from falkit_client.download import SavedFile, files_of
 from falkit_client.errors import printable
 from falkit_client.results import InProgress, Queued, Result, Status
 from falkit_spec.cli.options import read_catalog
+from falkit_spec.cli.progress import Progress, amount
 from falkit_spec.errors import UnknownEndpoint
 
 _PERCENT = re.compile(r"(\d{1,3})%")
-_SPINNER = "|/-\\"
-_TICK = 0.1
 _ARGUMENTS = "falkit.arguments"
 
 
@@ -36,26 +35,26 @@ class Display:
         out: TextIO,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
+        *,
+        moves: bool = True,
+        ticks: bool = True,
     ) -> None:
-        """Start the clock."""
+        """Start the clock; `moves` is whether a line may move, where the terminal can."""
         self._out = out
-        self._moves = out.isatty()
-        self._clock = clock
+        self._line = Progress(out, wanted=moves, clock=clock, ticks=ticks)
+        self._moves = self._line.moves
         self._sleep = sleep
-        self._began = clock()
-        self._doing = ""
         self._share: float | None = None
-        self._frame = 0
         self._last = ""
 
     @property
     def seconds(self) -> float:
         """Seconds since the start."""
-        return self._clock() - self._began
+        return self._line.seconds
 
     def print(self, text: str = "") -> None:
         """Print a line that stays."""
-        self._write(f"{text}\n")
+        self._line.print(text)
 
     def status(self, status: Status) -> None:
         """Show the job's state, and its new log lines."""
@@ -73,49 +72,30 @@ class Display:
             case InProgress():
                 self._show("running")
             case _:
-                self._share = None
-                self._show("")
+                self._share, self._last = None, ""
+                self.clear()
 
-    def bytes(self, received: int, total: int | None) -> None:
+    def sent(self, sent: int, total: int | None) -> None:
+        """Show how many bytes of an input's file are at the storage."""
+        self._line.show(f"uploading {amount(sent, total)}", sent / total if total else None)
+
+    def saved(self, received: int, total: int | None) -> None:
         """Show how many bytes of a file are there."""
-        self._share = received / total if total else None
-        self._doing = f"saving {received:,}" + (f" of {total:,} bytes" if total else " bytes")
-        self._draw()
+        self._line.show(f"saving {amount(received, total)}", received / total if total else None)
 
     def sleep(self, seconds: float) -> None:
-        """Wait some seconds, and show that time goes on."""
-        until = self._clock() + seconds
-        while (left := until - self._clock()) > 0:
-            self._draw()
-            self._sleep(min(left, _TICK) if self._moves else left)
+        """Wait some seconds."""
+        self._sleep(seconds)
 
     def clear(self) -> None:
         """Remove the line that moves."""
-        self._doing = ""
-        self._write("")
+        self._line.clear()
 
     def _show(self, doing: str) -> None:
-        if doing and doing != self._last and not self._moves:
+        if doing != self._last and not self._moves:
             self.print(f"  {self.seconds:5.1f} s  {doing}")
-        self._doing = self._last = doing
-        self._draw()
-
-    def _draw(self) -> None:
-        if not self._moves or not self._doing:
-            return
-        self._frame += 1
-        spinner = _SPINNER[self._frame % len(_SPINNER)]
-        line = f"  {self.seconds:5.1f} s  {spinner} {self._doing}"
-        if self._share is not None:
-            room = max(min(self._width - len(line) - 9, 30), 0)
-            full = int(room * self._share)
-            line += f"  [{'#' * full}{'.' * (room - full)}] {self._share:4.0%}"
-        self._write(line[: self._width])
-
-    def _write(self, text: str) -> None:
-        """Write in place of the line that moves."""
-        self._out.write(f"\r\x1b[K{text}" if self._moves else text)
-        self._out.flush()
+        self._last = doing
+        self._line.show(doing, self._share)
 
     @property
     def _width(self) -> int:

@@ -170,12 +170,13 @@ def call(
         raise BadArgument(f"--budget: {error}") from None
     _check_place(out)
     command = Call(endpoint, given, out, base_url, yes, timeout, catalog, documents, as_of)
-    display = Display(sys.stderr)
+    display = Display(sys.stderr, moves=not as_json)
     with _errors_shown(command, display), _client(command, limit, cache, display) as client:
         if request_id is None:
             client.check(endpoint.id, given, preflight=preflight)
             _announce(client, command, limit, display)
-            handle = client.submit(endpoint.id, given)
+            handle = client.submit(endpoint.id, given, upload_progress=display.sent)
+            display.clear()
         else:
             handle = client.handle(endpoint.id, request_id)
         with _job_named(command, handle.request_id, display):
@@ -249,7 +250,7 @@ def _check_place(out: str | None) -> None:
 def _saved(client: Client, result: Result[Any], call: Call, display: Display) -> list[SavedFile]:
     if call.out is None or not files_of(result.output):
         return []
-    saved = client.download_all(result, call.out, progress=display.bytes)
+    saved = client.download_all(result, call.out, progress=display.saved)
     display.clear()
     for one in saved:
         facts = [f"{one.size:,} bytes", call.video if len(saved) == 1 else ""]

@@ -30,6 +30,8 @@ class RunOptions(TypedDict, total=False):
     """True asks first whether the URLs of images and videos answer 200 with such a file."""
     fresh: bool
     """True calls even where the cache has the output, and replaces it there."""
+    upload_progress: Callable[[int, int | None], object] | None
+    """Called with the bytes sent and in total of each large file that is uploaded first."""
 
 
 class SubmitOptions(RunOptions, total=False):
@@ -69,6 +71,7 @@ class Options:
     max_queue_length: int | None = None
     preflight: bool = False
     fresh: bool = False
+    upload_progress: Callable[[int, int | None], object] | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError for what fal would refuse or silently ignore."""

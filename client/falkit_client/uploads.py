@@ -91,28 +91,33 @@ class Uploads:
         finally:
             file.close()
 
-    def upload_embedded(self, content: Object) -> Flow[Object]:
+    def upload_embedded(self, content: Object, progress: Progress | None = None) -> Flow[Object]:
         """A copy of an input with URLs of uploads for large embedded files."""
         copy: Object = {}
         for name, value in content.items():
-            copy[name] = yield from self._upload_value(value)
+            copy[name] = yield from self._upload_value(value, progress)
         return copy
 
-    def _upload_value(self, value: JSON) -> Flow[JSON]:
+    def _upload_value(self, value: JSON, progress: Progress | None) -> Flow[JSON]:
         if isinstance(value, list):
             items: list[JSON] = []
             for item in value:
-                items.append((yield from self._upload_value(item)))
+                items.append((yield from self._upload_value(item, progress)))
             return items
         if isinstance(value, dict):
-            return (yield from self.upload_embedded(value))
+            return (yield from self.upload_embedded(value, progress))
         if not isinstance(value, str) or len(value) <= EMBEDDED or value[:5].lower() != "data:":
             return value
         data = yield from do(lambda: decoded(value))
         if data is None:
             return value
         kind = value[5:].partition(",")[0].partition(";")[0]
-        return (yield from self.file(data, {"content_type": kind} if kind else {}))
+        options: UploadOptions = {"content_type": kind} if kind else {}
+        if progress is not None:
+            # It may take its time, and a small one is sent in one piece.
+            progress(0, len(data))
+            options["progress"] = progress
+        return (yield from self.file(data, options))
 
     def _parts(self, file: _File, about: Object, headers: Mapping[str, str]) -> Flow[str]:
         upload_url, file_url = yield from self._initiate("initiate-multipart", about, headers)

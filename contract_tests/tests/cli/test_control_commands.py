@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
@@ -13,6 +14,7 @@ import pytest
 from falkit_mock.cli import main
 from falkit_mock.core import parse_duration
 from serving import PROMPT, T2V, VIDEO, Mock, Serve
+from terminal import FakeTerminal, plain
 
 
 class Command:
@@ -41,7 +43,10 @@ class Command:
 
 
 @pytest.fixture
-def falkit(manual: Mock, capsys: pytest.CaptureFixture[str]) -> Command:
+def falkit(
+    manual: Mock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    monkeypatch.delenv("COLUMNS", raising=False)
     return Command(manual.url, capsys)
 
 
@@ -97,18 +102,25 @@ def test_the_clock_is_shown_and_moved(falkit: Command, manual: Mock) -> None:
 
 def test_jobs_are_listed_shown_and_steered(falkit: Command, manual: Mock) -> None:
     first, second = (manual.submit()["request_id"] for _ in range(2))
-    newest = falkit("jobs").splitlines()
-    assert [line.split()[:4] for line in newest] == [
-        [first, "08:00:00", "IN_QUEUE", "---"],
-        [second, "08:00:00", "IN_QUEUE", "---"],
+    heading, _, *newest = falkit("jobs").splitlines()
+    assert heading.split() == [
+        *("id", "at", "status", "code", "endpoint", "prompt", "key", "age", "cost"),
     ]
-    assert falkit("jobs", "--limit", "1").split()[0] == second
+    prompt = PROMPT["prompt"].split()
+    assert [line.split() for line in newest] == [
+        [job, "08:00:00", "IN_QUEUE", "---", T2V, *prompt, "id", "0s", "-"]
+        for job in (first, second)
+    ]
+    assert falkit("jobs", "--limit", "1").splitlines()[-1].split()[0] == second
     assert falkit("jobs", "--status", "completed") == ""
     unknown = falkit.refused("jobs", "--status", "DONE")
     assert "'DONE' is not one of 'IN_QUEUE', 'IN_PROGRESS', 'COMPLETED'" in unknown
     assert json.loads(falkit("jobs", first))["input"] == PROMPT
     falkit("jobs", first, "fail", "generation_timeout")
-    assert falkit("jobs", "--status", "completed").split()[2:4] == ["COMPLETED", "504"]
+    failed = falkit("jobs", "--status", "completed").splitlines()[-1]
+    assert failed.split()[2:4] == ["COMPLETED", "504"]
+    assert falkit("jobs", "--result", "failed").splitlines()[-1] == failed
+    assert first not in falkit("jobs", "--text", second)
     third = manual.submit()
     violence = "content_policy_violation categories=violence"
     falkit("jobs", third["request_id"], "fail", violence)
@@ -128,6 +140,53 @@ def test_jobs_are_listed_shown_and_steered(falkit: Command, manual: Mock) -> Non
     assert "name a fault" in falkit.refused("jobs", first, "fail")
     nobody = falkit.refused("jobs", "nobody")
     assert "'nobody' isn't a job of this mock; `falkit jobs` lists its jobs" in nobody
+
+
+@pytest.mark.parametrize("columns", [80, 120, 200])
+def test_a_list_of_jobs_fits_its_terminal_and_is_counted(
+    manual: Mock,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    columns: int,
+) -> None:
+    monkeypatch.setenv("COLUMNS", f"{columns}")
+    for _ in range(3):
+        manual.release(manual.submit({"prompt": "a quiet harbour " * 20}))
+    main(["jobs", "--base-url", manual.url, "--limit", "2"])
+    told = capsys.readouterr()
+    heading, _, *rows = told.out.splitlines()
+    assert len(rows) == 2
+    assert max(map(len, told.out.splitlines())) <= columns
+    assert [name in heading for name in ("prompt", "key", "cost")] == [
+        *(columns > 80, columns > 120, True),
+    ]
+    assert told.err == "the newest 2 of 3 jobs, $0.72; --limit shows more\n"
+
+
+def test_a_state_on_its_way_is_shown_at_a_terminal_alone(
+    manual: Mock,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    manual.submit()
+    monkeypatch.setattr("falkit_mock.cli.state._SOON", 0.0)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    file = tmp_path / "state.tar"
+    url = ["--base-url", manual.url]
+    shown: list[str] = []
+    for words in (["export"], ["import"], ["import", "--json"]):
+        for terminal in (FakeTerminal(), io.StringIO()):
+            monkeypatch.setattr("sys.stderr", terminal)
+            main(["state", words[0], *url, *words[1:], str(file)])
+            shown.append(plain(terminal.getvalue()))
+            printed = capsys.readouterr().out
+        assert printed.count("\n") == 1
+    assert "writing " in shown[0]
+    assert "100%" in shown[2]
+    assert "sent; the mock reads it" in shown[2]
+    assert shown[1:2] + shown[3:] == [""] * 4
 
 
 def test_the_request_log_is_shown_waited_for_and_cleared(falkit: Command, manual: Mock) -> None:

@@ -244,7 +244,14 @@ def test_a_large_picture_in_an_input_is_uploaded_first(
     path = tmp_path / "picture.png"
     path.write_bytes(images.sample("png"))
     body = {**PROMPT, "image_url": path}
-    result = do("subscribe", I2V_FAST, body, settings={"base_url": mock.url})
+    told: list[tuple[int, int | None]] = []
+    result = do(
+        *("subscribe", I2V_FAST, body),
+        settings={"base_url": mock.url},
+        upload_progress=lambda there, total: told.append((there, total)),
+    )
+    size = path.stat().st_size
+    assert told == [(0, size), (size, size)]
     sent = mock.service.store.input(result.request_id)
     assert b"/v3b.fal.media/files/b/" in sent
     assert b"base64" not in sent

@@ -9,6 +9,8 @@ import re
 import sys
 from collections.abc import Container
 from importlib import import_module
+from types import ModuleType
+from typing import cast
 
 import click
 
@@ -20,7 +22,7 @@ _COMMANDS = {
     "faults": "falkit_mock.cli.faults:faults",
     "clock": "falkit_mock.cli.control:clock",
     "open": "falkit_mock.cli.page:open_",
-    "jobs": "falkit_mock.cli.control:jobs",
+    "jobs": "falkit_mock.cli.jobs:jobs",
     "requests": "falkit_mock.cli.control:requests",
     "spend": "falkit_mock.cli.control:spend",
     "report": "falkit_mock.cli.report:report",
@@ -96,6 +98,8 @@ def main(argv: list[str] | None = None) -> None:
     """Run the command line; an error is one line on stderr and exit code 2."""
     # What is imported stays; to look through it again and again is a tenth of a start.
     gc.set_threshold(100_000)
+    # httpx imports rich and Pygments, where they are, for a command of its own: 50 ms.
+    sys.modules.setdefault("httpx._main", cast("ModuleType", None))
     _open_streams()
     try:
         falkit.main(argv, prog_name="falkit", standalone_mode=False)

@@ -1,4 +1,4 @@
-"""Commands for a running mock, by its control API: clock, jobs, requests, spend, reset."""
+"""Commands for a running mock, by its control API: clock, requests, spend, reset."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 import sys
 from decimal import Decimal
 from typing import Any
-from urllib.parse import quote
 
 import click
 
@@ -91,111 +90,6 @@ def _number(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
-
-
-_JOB_ACTIONS = ("show", "hold", "release", "complete", "fail")
-_STATUSES = ("IN_QUEUE", "IN_PROGRESS", "COMPLETED")
-
-
-class _Status(click.Choice[str]):
-    """A choice that takes small letters, and names the statuses as fal writes them."""
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        known = value.upper() if value.upper() in self.choices else value
-        return super().convert(known, param, ctx)
-
-
-@click.command()
-@running_mock
-@click.option("--endpoint", metavar="GLOB", help="Only jobs of these endpoints.")
-@click.option("--status", type=_Status(_STATUSES), help="Only jobs with this status.")
-@click.option("--key", metavar="ID", help="Only jobs that came with this key.")
-@click.option(
-    "--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many."
-)
-@click.option(
-    "--to",
-    type=_Status(_STATUSES[1:]),
-    help="How far a release leads, at once.  [default: on, by the clock]",
-)
-@json_option
-@click.argument("request_id", required=False)
-@click.argument("action", type=click.Choice(_JOB_ACTIONS), default="show")
-@click.argument("fault", required=False)
-def jobs(
-    mock: RunningMock,
-    endpoint: str | None,
-    status: str | None,
-    key: str | None,
-    limit: int,
-    to: str | None,
-    as_json: bool,
-    request_id: str | None,
-    action: str,
-    fault: str | None,
-) -> None:
-    """List a running mock's jobs, or show and steer one.
-
-    \b
-    falkit jobs --status IN_QUEUE
-    falkit jobs ID                  all that is known of it
-    falkit jobs ID hold             keep it where it is until it is released
-    falkit jobs ID release          let it go on; --to COMPLETED ends it
-    falkit jobs ID complete         end it now, with its own answer
-    falkit jobs ID fail FAULT       end it now; `falkit faults` lists them, and
-                                    'NAME key=value' gives parameters
-
-    The newest is the last.
-    """
-    if to is not None and action != "release":
-        raise click.UsageError(f"to: belongs to release, not to {action}")
-    if request_id is not None:
-        shown = _one(mock, request_id, action, fault, to)
-        click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
-        return
-    filters = {"endpoint": endpoint, "status": status, "key": key, "limit": limit}
-    page = mock.get("/jobs", {name: value for name, value in filters.items() if value is not None})
-    if as_json:
-        click.echo(json.dumps(page))
-        return
-    for job in reversed(page["jobs"]):
-        click.echo(_job_line(job))
-    if page["next_cursor"] is not None:
-        click.echo("(these are the newest; there are more: --limit)", err=True)
-    note_empty("jobs", page["jobs"], filtered=bool(endpoint or status or key))
-
-
-def _one(mock: RunningMock, request_id: str, action: str, fault: str | None, to: str | None) -> Any:
-    path = f"/jobs/{quote(request_id, safe='')}"
-    if (action == "fail") != (fault is not None):
-        fix = "name a fault; `falkit faults` lists them" if fault is None else f"not {fault!r}"
-        raise click.UsageError(f"{action}: {fix}")
-    if action == "show":
-        return mock.get(path)
-    query = f"?to={to}" if to is not None else ""
-    body = None if fault is None else _fault_of(fault)
-    return mock.post(f"{path}/{action}{query}", body)
-
-
-def _fault_of(text: str) -> dict[str, Any]:
-    """Read `NAME key=value …` as the control API takes it."""
-    # Lazy: no other command reads rules.
-    from falkit_mock.faults import RuleError
-    from falkit_mock.faults.rules import Rule
-
-    try:
-        table = Rule.read(text).table()
-    except RuleError as error:
-        raise click.UsageError(str(error)) from None
-    name = table.pop("fault")
-    return {"fault": name, "parameters": table} if table else {"fault": name}
-
-
-def _job_line(job: dict[str, Any]) -> str:
-    code = job["status_code"] if job["status"] == "COMPLETED" else None
-    at = iso(job["created"])[11:19]
-    what = f"{job['status']:<11}  {code or '---'}  {job['endpoint_id']}"
-    return f"{job['request_id']}  {at}  {what}"
 
 
 @click.command()

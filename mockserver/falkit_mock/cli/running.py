@@ -7,8 +7,8 @@ import json
 import os
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import unquote
 
@@ -52,6 +52,10 @@ _KEY = click.option(
 )
 
 
+def _to_stderr(line: str) -> None:
+    click.echo(line, err=True)
+
+
 @dataclass(frozen=True, slots=True)
 class RunningMock:
     """Where a mock is, and its token. What goes wrong is a UsageError that says how to fix it."""
@@ -60,6 +64,17 @@ class RunningMock:
     token: str | None = None
     # The id of the key whose mock is meant, where there are tenants.
     key: str | None = None
+    # What a line on stderr goes through.
+    note: Callable[[str], None] = _to_stderr
+    # What it says of itself: the mock's console leaves out what a `page` asks.
+    client: str = "falkit"
+    _http: httpx.Client | None = None
+
+    @contextmanager
+    def connected(self) -> Generator[RunningMock]:
+        """Yield the same with connections that stay open, for many calls."""
+        with self._opened() as http:
+            yield replace(self, _http=http)
 
     def get(self, path: str, query: Mapping[str, str | int | float] | None = None) -> Any:
         """Return the JSON at a path below /__falkit, such as "/jobs"."""
@@ -90,28 +105,34 @@ class RunningMock:
         *,
         content: bytes | Iterator[bytes] | None = None,
         query: Mapping[str, str | int | float] | None = None,
+        silence: float | None = None,
     ) -> Generator[httpx.Response]:
-        """Call an operation and yield its reply, whose body is still to be read."""
+        """Call an operation and yield its reply, whose body is still to be read.
+
+        After so many seconds of `silence` the mock counts as gone; by default it may take its time.
+        """
         # Lazy: other commands don't need it.
         import httpx
 
-        headers = {"x-falkit-client": "falkit"}
+        headers = {"x-falkit-client": self.client}
         if self.token:
             headers["x-falkit-token"] = self.token
         if self.key:
             headers["authorization"] = f"Key {self.key}"
-        timeout = httpx.Timeout(None, connect=_PATIENCE)
+        timeout = httpx.Timeout(None, connect=_PATIENCE, read=silence)
         url = f"{self.url.rstrip('/')}/__falkit{path}"
         try:
             with (
-                httpx.Client(trust_env=False, timeout=timeout) as client,
-                client.stream(method, url, content=content, params=query, headers=headers) as reply,
+                nullcontext(self._http) if self._http else self._opened() as http,
+                http.stream(
+                    *(method, url), content=content, params=query, headers=headers, timeout=timeout
+                ) as reply,
             ):
                 if reply.status_code >= 400:
                     raise click.UsageError(_refusal(reply))
                 if tenant := reply.headers.get("x-falkit-tenant"):
                     # Which of them FAL_KEY chose is easily forgotten.
-                    click.echo(f"falkit: of the key {unquote(tenant)}", err=True)
+                    self.note(f"falkit: of the key {unquote(tenant)}")
                 yield reply
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             words = _ERRNO.sub("", str(error).rstrip(".").lower())
@@ -121,6 +142,13 @@ class RunningMock:
             raise click.UsageError(why) from None
         except ValueError:
             raise click.UsageError(_no_falkit(self.url)) from None
+
+    @staticmethod
+    def _opened() -> httpx.Client:
+        # Lazy, like the above.
+        import httpx
+
+        return httpx.Client(trust_env=False)
 
 
 json_option = click.option(

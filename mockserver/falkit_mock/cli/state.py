@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+import os
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -14,6 +16,7 @@ from falkit_mock.cli.lasting import KEEP, replacing
 from falkit_mock.cli.running import RunningMock, json_option, running_mock
 from falkit_mock.core import count, reason
 from falkit_mock.core.settings import Keep, SettingsError, is_url
+from falkit_spec.cli.progress import Progress, amount
 
 if TYPE_CHECKING:
     from falkit_mock.service.service import Service
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from falkit_mock.store.redis.store import RedisStore
 
 _STEP = 1 << 20
+# Seconds before it is shown how far an export or an import is: most are done by then.
+_SOON = 0.3
 # How often what was forgotten is committed: each time it has to reach the disk.
 _COMMIT = 50
 # With what an sqlite database begins.
@@ -44,9 +49,15 @@ def export(mock: RunningMock, file: Path) -> None:
     if file.is_symlink() or (file.exists() and not file.is_file()):
         raise click.UsageError(f"{file}: is a link or no regular file; name another file")
     try:
-        with replacing(file) as target, mock.open("GET", "/state") as reply:
+        with (
+            Progress(after=_SOON) as line,
+            replacing(file) as target,
+            mock.open("GET", "/state") as reply,
+        ):
+            total = int(reply.headers.get("content-length", 0)) or None
             for chunk in reply.iter_bytes(_STEP):
-                target.write(chunk)
+                there = target.tell() + target.write(chunk)
+                line.show(f"writing {amount(there, total)}", there / total if total else None)
         size = file.stat().st_size
     except OSError as error:
         raise _file_error(file, "written", error, "name another file") from None
@@ -67,17 +78,34 @@ def import_(mock: RunningMock, file: Path, as_json: bool) -> None:
     except OSError as error:
         fix = "name a file that falkit state export has written"
         raise _file_error(file, "read", error, fix) from None
-    chunks = iter(lambda: source.read(_STEP), b"")
+    line = Progress(wanted=not as_json, after=_SOON)
     try:
-        with source, mock.open("PUT", "/state", content=chunks) as reply:
+        with (
+            line,
+            source,
+            replace(mock, note=line.print).open(
+                "PUT", "/state", content=_sent(source, line)
+            ) as reply,
+        ):
             state = json.loads(reply.read())
     except click.UsageError as error:
         # What the mock calls the body is this file.
         why = error.message
         mine = f"{file}: {why.removeprefix('body: ')}" if why.startswith("body: ") else why
         raise click.UsageError(mine) from None
-    line = f"{count(state['jobs'], 'job')}, seed {state['seed']}"
-    click.echo(json.dumps(state) if as_json else line)
+    told = f"{count(state['jobs'], 'job')}, seed {state['seed']}"
+    click.echo(json.dumps(state) if as_json else told)
+
+
+def _sent(source: BinaryIO, line: Progress) -> Iterator[bytes]:
+    """Yield a file's bytes, and show how many of them are sent."""
+    total, sent = os.fstat(source.fileno()).st_size, 0
+    while chunk := source.read(_STEP):
+        yield chunk
+        sent += len(chunk)
+        # A pipe has no size.
+        line.show(f"sending {amount(sent, total)}", min(sent / total, 1) if total else None)
+    line.show("sent; the mock reads it")
 
 
 def _file_error(file: Path, done: str, error: OSError, fix: str) -> click.UsageError:

@@ -14,6 +14,7 @@ import click
 
 from falkit_spec.catalog import Catalog
 from falkit_spec.cli.options import document_options, folder_option, format_option
+from falkit_spec.cli.progress import Progress
 from falkit_spec.document import Document, is_id
 from falkit_spec.drift.fetch import Fetcher, address_of
 from falkit_spec.drift.folder import Folder, checked, newest, today
@@ -97,18 +98,21 @@ def add(
     folder = _folder(into, documents)
     failed = added = False
     fetcher = Fetcher()
-    for word in words:
-        try:
-            document, source = _read(fetcher, word, base, folder.root)
-            done = folder.put(document, source, date or document.date, force=force)
-        except (SpecError, OSError) as error:
-            failed = True
-            why = reason(error)
-            click.echo(plain(f"falkit: {why if word in why else f'{word}: {why}'}"), err=True)
-            continue
-        added = True
-        path = folder.path(document.endpoint_id)
-        click.echo(plain(f"{path}: {done}{_own(document.endpoint_id)}"))
+    with Progress(wanted=len(words) > 1) as line:
+        for place, word in enumerate(words):
+            line.show(plain(f"adding {place + 1} of {len(words)}: {word}"), place / len(words))
+            try:
+                document, source = _read(fetcher, word, base, folder.root)
+                done = folder.put(document, source, date or document.date, force=force)
+            except (SpecError, OSError) as error:
+                failed = True
+                why = reason(error)
+                line.print(plain(f"falkit: {why if word in why else f'{word}: {why}'}"))
+                continue
+            added = True
+            path = folder.path(document.endpoint_id)
+            line.clear()
+            click.echo(plain(f"{path}: {done}{_own(document.endpoint_id)}"))
     _save(folder)
     if added:
         click.echo(_how_to_serve(folder.root, documents))
