@@ -134,7 +134,7 @@ def test_it_is_ascii_where_a_terminal_knows_no_more(manual: Mock) -> None:
     watch.read()
     console.print(watch.drawn())
     out.flush()
-    assert b"o Queued" in cast("io.BytesIO", out.buffer).getvalue()
+    assert b"o Queued" in out.buffer.getvalue()
 
 
 def test_a_table_has_as_many_jobs_as_fit_and_filters(manual: Mock) -> None:

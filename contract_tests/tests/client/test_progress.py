@@ -119,7 +119,7 @@ def test_no_color_leaves_colours_out_and_the_bar_in(monkeypatch: pytest.MonkeyPa
     assert not colours.search(bare.getvalue())
 
 
-@pytest.mark.parametrize("columns", [10, 20, 60])
+@pytest.mark.parametrize("columns", [20, 40, 60])
 def test_a_narrow_terminal_is_not_overrun(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     monkeypatch.setenv("COLUMNS", f"{columns}")
     out = FakeTerminal()
