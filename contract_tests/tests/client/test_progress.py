@@ -155,7 +155,7 @@ def test_adding_several_documents_shows_how_far_it_is_and_prints_the_same(
 
     add("a.json", "b.json")
     piped = add("a.json", "none.json", "b.json")
-    monkeypatch.setattr("falkit_spec.cli.progress.can_move", lambda out: True)
+    monkeypatch.setattr("falkit_spec.cli.progress.can_move", bool)
     shown = add("a.json", "none.json", "b.json")
     assert (shown.stdout, shown.exit_code) == (piped.stdout, piped.exit_code)
     assert piped.stderr == "falkit: none.json: isn't there\n"

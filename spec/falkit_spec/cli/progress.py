@@ -6,7 +6,6 @@ to draw. Without it, in a file or a pipe, and on a terminal that can't move its 
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import time
@@ -52,9 +51,10 @@ def console_on(out: TextIO) -> Console:
         def show_cursor(self, show: bool = True) -> bool:
             return False
 
-    if isinstance(out, io.TextIOWrapper):
+    reconfigure = getattr(out, "reconfigure", None)
+    if reconfigure is not None:
         # Where an encoding lacks the shapes; rich draws bars in ASCII there.
-        out.reconfigure(errors="replace")
+        reconfigure(errors="replace")
     return Plain(
         file=out,
         force_terminal=True,
