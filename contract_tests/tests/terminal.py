@@ -24,6 +24,26 @@ def plain(text: str) -> str:
     return _STEERING.sub("", text)
 
 
+def left_on_screen(text: str) -> list[str]:
+    """Return the lines that a terminal shows at the end of what it was sent."""
+    lines, row, column = [""], 0, 0
+    for part in re.split(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)", text):
+        if part == "\r":
+            column = 0
+        elif part == "\n":
+            row += 1
+            lines += [""] * (row == len(lines))
+        elif part.endswith("A") and part.startswith("\x1b"):
+            row = max(row - int(part[2:-1]), 0)
+        elif part == "\x1b[2K":
+            lines[row] = ""
+        elif not part.startswith("\x1b"):
+            line = lines[row].ljust(column)
+            lines[row] = line[:column] + part + line[column + len(part) :]
+            column += len(part)
+    return [line.rstrip() for line in lines]
+
+
 class FakeTerminal(io.StringIO):
     """A terminal in memory."""
 

@@ -27,6 +27,7 @@ from falkit_client import errors
 from falkit_fixtures.images import sample
 from processes import FALKIT, started
 from serving import running
+from terminal import left_on_screen
 
 PAGE = (Path(__file__).parents[3] / "docs" / "client.md").read_text()
 FILE = b"GET /v3b.fal.media/"
@@ -125,8 +126,7 @@ def at_terminal(command: list[str], environment: dict[str, str]) -> str:
             while data := os.read(ours, 65536):
                 seen += data
     os.close(ours)
-    lines = seen.decode().replace("\r\n", "\n").split("\n")
-    return "\n".join(line.rpartition("\r\x1b[K")[2] for line in lines).strip("\n")
+    return "\n".join(left_on_screen(seen.decode())).strip("\n")
 
 
 def steady(text: str) -> list[str]:

@@ -245,10 +245,14 @@ def test_a_large_picture_in_an_input_is_uploaded_first(
     path.write_bytes(images.sample("png"))
     body = {**PROMPT, "image_url": path}
     told: list[tuple[int, int | None]] = []
+
+    def tell(there: int, total: int | None) -> None:
+        told.append((there, total))
+
     result = do(
         *("subscribe", I2V_FAST, body),
         settings={"base_url": mock.url},
-        upload_progress=lambda there, total: told.append((there, total)),
+        upload_progress=tell,
     )
     size = path.stat().st_size
     assert told == [(0, size), (size, size)]

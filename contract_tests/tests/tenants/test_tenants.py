@@ -335,7 +335,7 @@ class TestCommands:
         main(["jobs"])
         told = capsys.readouterr()
         assert job["request_id"] in told.out
-        assert told.err == "falkit: of the key id\n"
+        assert told.err == "falkit: of the key id\n1 job, $0.36\n"
         main(["reset", "--key", "other"])
         assert "of the key other" in capsys.readouterr().err
         main(["jobs", "--key", "id"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -112,7 +113,9 @@ def _list(mock: RunningMock, given: Mapping[str, str], limit: int, as_json: bool
     from falkit_mock.cli.job_table import ending
     from falkit_spec.cli.describing import table, terminal_width
 
-    now, width = mock.get("/clock")["now"], terminal_width()
+    # The key that was chosen has been named.
+    now = replace(mock, note=lambda line: None).get("/clock")["now"]
+    width = terminal_width()
     rows = [_row(job, now) for job in reversed(found)]
     header = ("id", "at", "status", "code", "endpoint", "prompt", "key", "age", "cost")
     # A narrow terminal has no room for the time and the key, a very narrow one for prompt and age.

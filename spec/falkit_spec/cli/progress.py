@@ -6,7 +6,6 @@ to draw. Without it, in a file or a pipe, and on a terminal that can't move its 
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import time
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from rich.progress_bar import ProgressBar
     from rich.spinner import Spinner
 
+# Cells of the seconds, the percentage, and all that stands beside words and bar.
+_SECONDS, _PERCENT, _BESIDE = 9, 4, 32
 # Cells of the bar, and seconds before a guess at what is left is worth showing.
 _BAR, _GUESSED = 24, 2.0
 # Times a second at which it is drawn, for the time that goes by.
@@ -50,9 +51,10 @@ def console_on(out: TextIO) -> Console:
         def show_cursor(self, show: bool = True) -> bool:
             return False
 
-    if isinstance(out, io.TextIOWrapper):
+    reconfigure = getattr(out, "reconfigure", None)
+    if reconfigure is not None:
         # Where an encoding lacks the shapes; rich draws bars in ASCII there.
-        out.reconfigure(errors="replace")
+        reconfigure(errors="replace")
     return Plain(
         file=out,
         force_terminal=True,
@@ -110,6 +112,7 @@ class Progress:
         self._doing = ""
         self._share: float | None = None
         self._live: Live | None = None
+        self._console: Console | None = None
         self._spinner: Spinner | None = None
 
     def __enter__(self) -> Self:
@@ -160,8 +163,9 @@ class Progress:
         from rich.spinner import Spinner
 
         self._spinner = self._spinner or Spinner("line")
+        self._console = self._console or console_on(self._out)
         live = Live(
-            console=console_on(self._out),
+            console=self._console,
             get_renderable=self._line,
             auto_refresh=self._ticks,
             refresh_per_second=_RATE,
@@ -178,27 +182,25 @@ class Progress:
         from rich.text import Text
 
         line = Table.grid(padding=(0, 1))
-        for _ in range(2):
-            line.add_column(no_wrap=True)
-        line.add_column(no_wrap=True, overflow="ellipsis", min_width=8)
+        for least in (_SECONDS, 1):
+            line.add_column(no_wrap=True, min_width=least)
+        line.add_column(no_wrap=True, overflow="ellipsis")
         cells: list[RenderableType] = [
             Text(f"  {self.seconds:5.1f} s", style="dim"),
             self._spinner or "",
             Text(self._doing),
         ]
         if self._share is not None:
-            for _ in range(2):
-                line.add_column(no_wrap=True)
-            width = min(_BAR, max(self._live_width() - 32, 0))
+            for least in (0, _PERCENT):
+                line.add_column(no_wrap=True, min_width=least)
+            room = self._console.width if self._console else 0
+            width = min(_BAR, max(room - len(self._doing) - _BESIDE, 0))
             cells += [
                 bar(self._share, width) if width > 4 else "",
                 Text(f"{self._share:4.0%}{self._left(self._share)}"),
             ]
         line.add_row(*cells)
         return line
-
-    def _live_width(self) -> int:
-        return (self._live.console.width if self._live else 80) - len(self._doing)
 
     def _left(self, share: float) -> str:
         went = self._clock() - self._since
