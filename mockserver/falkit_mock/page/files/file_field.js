@@ -128,7 +128,7 @@ function Preview({ url, kind, name }) {
   let shown = kindOf(url);
   if (shown === "file") shown = kind;
   const here = usePlayable(url, shown);
-  if (!here) return html`<p class="dim">${/^https?:/.test(url) ? "At another host; the mock doesn't fetch it to show it." : ""}</p>`;
+  if (!here) return html`<p class="dim">${/^https?:/.test(url) ? "At another host, so it isn't shown here." : ""}</p>`;
   if (broken === url) return html`<p class="dim">The browser can't show it.</p>`;
   const failed = () => setBroken(url);
   const alt = `What ${name} leads to`;

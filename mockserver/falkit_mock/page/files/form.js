@@ -1,5 +1,5 @@
 /** A form for an endpoint's input, built by the shapes in its document. What isn't changed isn't sent. */
-import { line } from "./format.js";
+import { line, plural } from "./format.js";
 import { FileField, FileWay, FilesDrop } from "./file_field.js";
 import { blank, fileAt, fileKind, fits, isLong, read, takes } from "./schema.js";
 import { Icon, Tabs, html, useId, useState } from "./parts.js";
@@ -21,6 +21,7 @@ export function Form({ endpoint, input, change, errors, illegal, key_ }) {
   const put = (name) => (value) => change((now) => withKey(now, name, value));
   const loose = errors.filter(({ path }) => !known.has(path[0]));
   return html`<div class="inputs">
+    <p class="about">What is dashed or grey is the default, and isn't sent.</p>
     ${hasFiles(endpoint) && html`<${FileWay} />`}
     ${loose.map(({ path, text }) => html`<p key=${path.join(".") + text} class="error"><${Icon} name="failed" />${path.length ? `${path.join(".")}: ` : ""}${text}</p>`)}
     ${endpoint.fields.map(({ name, schema, required }) => html`<${Field} key=${name} name=${name} node=${schema} required=${required} value=${input[name]} put=${put(name)} path=${[name]} context=${context} />`)}
@@ -56,7 +57,7 @@ function Field({ name, node, required, value, put, path, context, bare, tools })
   const bounds = boundsOf(field, path, context);
   const body = html`<${Body} ...${{ id, name, field, required, value, put, path, context }} />`;
   const label = bare ? html`<span class="sr" id=${`${id}-name`}>${name}</span>` : labelled ? html`<label class="name" for=${id} id=${`${id}-name`}>${name}</label>` : html`<span class="name" id=${`${id}-name`}>${name}</span>`;
-  return html`<div class="input ${mine.length ? "bad" : ""} ${value === undefined ? "" : "given"} ${kind}" data-path=${path.join(".")} role=${group ? "group" : undefined} aria-labelledby=${group ? `${id}-name` : undefined}>
+  return html`<div class="input ${mine.length ? "bad" : ""} ${value === undefined ? "" : "given"}" data-path=${path.join(".")} role=${group ? "group" : undefined} aria-labelledby=${group ? `${id}-name` : undefined}>
     <div class="headline">${label}${required && !bare && html`<span class="required">required</span>`}${bounds && html`<span class="dim bounds">${bounds}</span>`}
       <span class="tools">${tools}
         ${sayNull && html`<button class="small" aria-pressed=${value === null} aria-label=${`Send null for ${name}`} onClick=${() => put(value === null ? undefined : null)}>null</button>`}
@@ -78,7 +79,8 @@ function boundsOf(field, path, context) {
     medium.min_seconds && `${medium.min_seconds} s at least`,
     medium.max_seconds && `${medium.max_seconds} s at most`,
   ].filter(Boolean).join("; ");
-  return file || (["choice", "object", "union"].includes(field.kind) ? "" : takes(field));
+  if (medium || (field.kind === "text" && fileKind(path, field.schema))) return file;
+  return ["choice", "object", "union"].includes(field.kind) ? "" : takes(field);
 }
 
 const BODIES = { choice: Choice, text: Words, number: Numeric, list: List, object: Properties, union: Union, json: Raw };
@@ -187,7 +189,7 @@ function Properties({ id, name, field, required, value, put, path, context }) {
     const next = withKey(object, key, one);
     put(Object.keys(next).length || required || typeof path.at(-1) === "number" ? next : undefined);
   };
-  return html`<button class="plain fold" aria-expanded=${shown} aria-controls=${`${id}-inner`} onClick=${() => setOpen(!shown)}>${shown ? "Hide" : "Show"} the ${field.properties.length} fields of ${name}</button>
+  return html`<button class="plain fold" aria-expanded=${shown} aria-controls=${`${id}-inner`} onClick=${() => setOpen(!shown)}>${shown ? "Hide" : "Show"} the ${plural(field.properties.length, "field")} of ${name}</button>
     <div id=${`${id}-inner`} class="nested">${shown && field.properties.map(([key, node, needed]) => html`<${Field} key=${key} name=${key} node=${node} required=${needed} value=${object[key]} put=${change(key)} path=${[...path, key]} context=${context} />`)}</div>`;
 }
 

@@ -102,9 +102,9 @@ export function takes(field, deep = 3) {
   const { schema } = field;
   const said = {
     choice: () => line(field.values.map((one) => (typeof one === "string" ? one : JSON.stringify(one))).join(" | "), 300),
-    text: () => `text${range(schema.minLength, schema.maxLength, " characters")}`,
+    text: () => `text${range(schema.minLength, schema.maxLength, " character")}`,
     number: () => `${field.whole ? "whole number" : "number"}${range(schema.minimum, schema.maximum)}${beyond(schema)}`,
-    list: () => `list${range(schema.minItems, schema.maxItems, " items")}${deep ? ` of ${takes(read(field.items, field.root), deep - 1)}` : ""}`,
+    list: () => `list${range(schema.minItems, schema.maxItems, " item")}${deep ? ` of ${several(read(field.items, field.root), deep - 1)}` : ""}`,
     object: () => `object of ${field.properties.map(([name]) => name).join(", ")}`,
     union: () => (deep ? field.branches.map((one) => takes(read(one, field.root), deep - 1)).join(", or ") : "one of several"),
     json: () => (schema.type === "object" ? "object" : "JSON"),
@@ -112,10 +112,13 @@ export function takes(field, deep = 3) {
   return said[field.kind]() + (field.nullable ? ", or null" : "");
 }
 
-const range = (least, most, unit = "") => {
+const several = (field, deep) => (field.kind === "object" ? "objects" : takes(field, deep));
+
+const range = (least, most, unit) => {
+  const of = (number) => (unit ? `${number}${unit}${number === 1 ? "" : "s"}` : number);
   if (least === undefined && most === undefined) return "";
-  if (least === undefined) return `, ${most}${unit} at most`;
-  return most === undefined ? `, ${least}${unit} at least` : `, ${least} to ${most}${unit}`;
+  if (least === undefined) return `, ${of(most)} at most`;
+  return most === undefined ? `, ${of(least)} at least` : `, ${least} to ${of(most)}`;
 };
 
 const beyond = ({ exclusiveMinimum: above, exclusiveMaximum: below, multipleOf: step }) =>

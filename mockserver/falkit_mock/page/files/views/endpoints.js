@@ -8,7 +8,7 @@ import { inOrder, read, resolved, takes } from "../schema.js";
 export const title = ({ rest }) => rest || "Endpoints";
 
 /** Rows of combinations that are seen at once. */
-const ROWS = 50;
+const ROWS = 25;
 
 export function Endpoints({ params: { rest } }) {
   if (!rest) return html`<${Catalogue} heading="Endpoints" to="endpoints" />`;
@@ -27,11 +27,11 @@ export function Catalogue({ heading, to, children }) {
     return words.every((word) => said.includes(word)) && (!category || one.category === category) && (!date || one.date === date);
   });
   const columns = [
-    { name: "Endpoint", of: (one) => html`<${Link} to=${to} rest=${one.endpoint_id}><${EndpointId} id=${one.endpoint_id} /><//>${one.problem && html`<p class="error">${one.problem}</p>`}` },
-    { name: "Category", of: (one) => one.category },
+    { name: "Endpoint", class: "wide", of: (one) => html`<${Link} to=${to} rest=${one.endpoint_id}><${EndpointId} id=${one.endpoint_id} /><//>${one.problem && html`<p class="error">${one.problem}</p>`}` },
+    { name: "Category", class: "minor", of: (one) => one.category },
     { name: "Price by default", class: "number", of: (one) => (one.price === "unknown" ? html`<span class="dim">unknown</span>` : one.price) },
-    { name: "Combinations", class: "number", of: ({ combinations, legal }) => (combinations ? (legal === combinations ? count(combinations) : html`${count(combinations)}, <b>${legal === null ? "some" : count(legal)}</b> legal`) : html`<span class="dim">–</span>`) },
-    { name: "Document", of: (one) => html`<span class="dim">${one.date}${one.certainty && one.certainty !== "confirmed" ? `, ${one.certainty}` : ""}</span>` },
+    { name: "Combinations", class: "number minor", of: ({ combinations, legal }) => (combinations ? (legal === combinations ? count(combinations) : html`${count(combinations)}, <b>${legal === null ? "some" : count(legal)}</b> legal`) : html`<span class="dim">–</span>`) },
+    { name: "Document", class: "minor", of: (one) => html`<span class="dim">${one.date}${one.certainty && one.certainty !== "confirmed" ? `, ${one.certainty}` : ""}</span>` },
   ];
   return html`<div class="titled"><h1 tabindex="-1">${heading}</h1><span class="total dim">${value && (found.length === all.length ? count(all.length) : `${count(found.length)} of ${count(all.length)}`)}</span>
       <div class="filters">

@@ -102,7 +102,7 @@ function Tools({ endpoint, query }) {
     <div class="halves bench">
       <section aria-labelledby="input"><div class="sectionhead"><h2 id="input">Input</h2>
         ${endpoint.fields.length > 0 && html`<${Tabs} names=${["Form", "JSON"]} chosen=${seen} choose=${see} label="Edit the input as" />`}
-        <button onClick=${() => change(endpoint.example)}>Fill with the example</button>
+        <button disabled=${!Object.keys(endpoint.example).length} onClick=${() => change(endpoint.example)}>Fill with the example</button>
         <button disabled=${text === "{}"} onClick=${() => change({})}>Clear</button></div>
         ${endpoint.rules.map(({ message }) => html`<p key=${message} class="hint"><${Icon} name="note" /><span>${message}</span></p>`)}
         ${seen === "Form"
@@ -112,13 +112,12 @@ function Tools({ endpoint, query }) {
             ${endpoint.fields.length === 0 && html`<p class="dim">The document names no fields: it takes any JSON object.</p>`}`}
       </section>
       <div class="aside">
-        <section aria-labelledby="call"><h2 id="call">Call</h2>
+        <section aria-labelledby="call"><div class="sectionhead"><h2 id="call">Call</h2><${Copy} text=${() => location.href} label="Copy a link to this request">Copy link<//></div>
           <${Verdict} check=${check} errors=${errors} />
           <div class="callline">
             <label>Key <input value=${key} spellcheck=${false} autocomplete="off" onInput=${({ target }) => setKey(target.value)} /></label>
             <div class="segments" role="radiogroup" aria-label="Way">${[["queue", "by the queue"], ["run", "directly (fal.run)"]].map(([name, words]) => html`<label key=${name}><input type="radio" name="way" checked=${entry === name} onChange=${() => setQuery({ way: name === "run" ? "run" : "" })} /><span>${words}</span></label>`)}</div>
             <button class="primary" disabled=${run.busy} onClick=${start}>${run.busy ? "Running…" : "Run"}</button>
-            <${Copy} text=${() => location.href} label="Copy a link to this request">Copy link<//>
           </div>
           ${text.length > LONGEST && html`<p class="hint"><${Icon} name="note" /><span>The input is too long for a link, so the URL doesn't carry it.</span></p>`}
         </section>
@@ -205,6 +204,11 @@ function reasons(rows, names, now) {
       const key = `${names[place]} ${texts[place]}`;
       found.set(key, legal || found.get(key) === null ? null : why);
     }
+  }
+  // Where no choice of an input helps, it is another's that doesn't go with the rest.
+  for (const [place, name] of names.entries()) {
+    const keys = [...known[place]].map((text) => `${name} ${text}`);
+    if (keys.every((key) => found.get(key))) keys.forEach((key) => found.delete(key));
   }
   return found;
 }
