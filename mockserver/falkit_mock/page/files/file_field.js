@@ -88,13 +88,13 @@ export function useTaking(put, key) {
   return [take, said && html`<p class=${said.bad ? "error" : "dim"} role="status">${said.text}</p>`];
 }
 
-export function FileField({ id, name, value, put, kind, placeholder, context, described }) {
+export function FileField({ id, name, named, value, put, kind, placeholder, context, described }) {
   const [take, said] = useTaking(put, context.key);
   const [over, on] = useDrop((files) => take(files.slice(0, 1)));
   const inline = typeof value === "string" && value.startsWith("data:");
   return html`<div class="file ${over ? "over" : ""}" ...${on}>
     <div class="line">
-      <input id=${id} value=${inline ? "" : (value ?? "")} placeholder=${inline ? `data URI of ${bytes(Math.round((value.length - value.indexOf(",")) * 0.75))}` : placeholder} spellcheck=${false} autocomplete="off" aria-labelledby=${`${id}-name`} aria-describedby=${described} onInput=${({ target }) => put(target.value || undefined)} />
+      <input id=${id} value=${inline ? "" : (value ?? "")} placeholder=${inline ? `data URI of ${bytes(value.length)}` : placeholder} spellcheck=${false} autocomplete="off" ...${named} aria-describedby=${described} onInput=${({ target }) => put(target.value || undefined)} />
       <${Pick} take=${take} accept=${ACCEPTED[kind]} label=${`Choose a file for ${name}`}>Choose…<//>
     </div>
     ${said}

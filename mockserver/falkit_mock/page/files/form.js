@@ -55,9 +55,10 @@ function Field({ name, node, required, value, put, path, context, bare, tools })
   const labelled = !group && (kind !== "choice" || asList(field));
   const about = schema.description ?? "";
   const bounds = boundsOf(field, path, context);
-  const body = html`<${Body} ...${{ id, name, field, required, value, put, path, context }} />`;
-  const label = bare ? html`<span class="sr" id=${`${id}-name`}>${name}</span>` : labelled ? html`<label class="name" for=${id} id=${`${id}-name`}>${name}</label>` : html`<span class="name" id=${`${id}-name`}>${name}</span>`;
-  return html`<div class="input ${mine.length ? "bad" : ""} ${value === undefined ? "" : "given"}" data-path=${path.join(".")} role=${group ? "group" : undefined} aria-labelledby=${group ? `${id}-name` : undefined}>
+  const named = bare ? { "aria-label": name } : { "aria-labelledby": `${id}-name` };
+  const body = html`<${Body} ...${{ id, name, named, field, required, value, put, path, context }} />`;
+  const label = bare ? null : labelled ? html`<label class="name" for=${id} id=${`${id}-name`}>${name}</label>` : html`<span class="name" id=${`${id}-name`}>${name}</span>`;
+  return html`<div class="input ${mine.length ? "bad" : ""} ${value === undefined ? "" : "given"}" data-path=${path.join(".")} role=${group ? "group" : undefined} ...${group ? named : {}}>
     <div class="headline">${label}${required && !bare && html`<span class="required">required</span>`}${bounds && html`<span class="dim bounds">${bounds}</span>`}
       <span class="tools">${tools}
         ${sayNull && html`<button class="small" aria-pressed=${value === null} aria-label=${`Send null for ${name}`} onClick=${() => put(value === null ? undefined : null)}>null</button>`}
@@ -91,7 +92,7 @@ const written = (value) => (typeof value === "string" ? value : JSON.stringify(v
 /** Few and short choices are seen all at once. */
 const asList = ({ values }) => values.length > 6 || values.map(written).join("").length > 56;
 
-function Choice({ id, name, field, required, value, put, path, context }) {
+function Choice({ id, name, named, field, required, value, put, path, context }) {
   const fallback = field.default ?? undefined;
   const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
   // What would be so anyway need not be sent.
@@ -103,13 +104,13 @@ function Choice({ id, name, field, required, value, put, path, context }) {
   const why = byReason.map(([reason, ones]) => html`<p key=${reason} class="why"><${Icon} name="note" /><span><b>${ones.map(([one]) => written(one)).join(", ")}</b> not with the others: ${reason}</span></p>`);
   const shown = value === undefined ? fallback : value;
   if (asList(field)) {
-    return html`<select id=${id} aria-labelledby=${`${id}-name`} aria-describedby=${`${id}-about`} onChange=${({ target }) => choose(target.value ? JSON.parse(target.value) : undefined)}>
+    return html`<select id=${id} ...${named} aria-describedby=${`${id}-about`} onChange=${({ target }) => choose(target.value ? JSON.parse(target.value) : undefined)}>
       ${(!required || value === undefined) && fallback === undefined && html`<option value="" selected=${value === undefined}>${required ? "choose…" : "none"}</option>`}
       ${strange && html`<option value=${JSON.stringify(value)} selected>${written(value)}</option>`}
       ${values.map((one) => html`<option key=${JSON.stringify(one)} value=${JSON.stringify(one)} class=${reasons.has(one) ? "illegal" : ""} selected=${same(one, shown)}>${written(one)}${same(one, fallback) ? " (default)" : ""}${reasons.has(one) ? " (not with the others)" : ""}</option>`)}
     </select>${why}`;
   }
-  return html`<div class="segments ${value === undefined ? "byDefault" : ""}" role="radiogroup" aria-labelledby=${`${id}-name`} aria-describedby=${`${id}-about`}>
+  return html`<div class="segments ${value === undefined ? "byDefault" : ""}" role="radiogroup" ...${named} aria-describedby=${`${id}-about`}>
     ${values.map((one) => html`<label key=${JSON.stringify(one)} class=${reasons.has(one) ? "illegal" : ""} title=${reasons.get(one) ?? (same(one, fallback) ? "default" : undefined)}>
       <input type="radio" name=${id} value=${JSON.stringify(one)} checked=${same(one, shown)} onChange=${() => choose(one)} />
       <span>${written(one)}</span>${reasons.has(one) && html`<span class="sr"> not with the others: ${reasons.get(one)}</span>`}${same(one, fallback) && html`<span class="sr"> (default)</span>`}
@@ -122,27 +123,27 @@ const placeholderOf = ({ schema, default: byDefault }) => {
   return schema.examples?.[0] !== undefined && typeof schema.examples[0] !== "object" ? `such as ${line(schema.examples[0], 120)}` : undefined;
 };
 
-function Words({ id, name, field, value, put, path, context }) {
+function Words({ id, name, named, field, value, put, path, context }) {
   const { schema } = field;
   const placeholder = value === null ? "null" : placeholderOf(field);
   const medium = fileAt(path, context.files);
   const kind = medium?.kind ?? fileKind(path, schema);
-  if (kind) return html`<${FileField} ...${{ id, name, value, put, kind, placeholder, context }} described=${`${id}-about`} />`;
+  if (kind) return html`<${FileField} ...${{ id, name, named, value, put, kind, placeholder, context }} described=${`${id}-about`} />`;
   const text = typeof value === "string" ? value : value === undefined || value === null ? "" : JSON.stringify(value);
   const most = schema.maxLength;
-  const common = { id, value: text, placeholder, dir: "auto", "aria-labelledby": `${id}-name`, "aria-describedby": `${id}-about`, onInput: ({ target }) => put(target.value || undefined) };
+  const common = { id, value: text, placeholder, dir: "auto", ...named, "aria-describedby": `${id}-about`, onInput: ({ target }) => put(target.value || undefined) };
   return html`${isLong(String(path.at(-1)), schema) ? html`<textarea class="prose" rows="3" ...${common}></textarea>` : html`<input ...${common} autocomplete="off" spellcheck=${false} />`}
     ${most && text.length > most * 0.8 && html`<p class="dim">${text.length} of ${most} characters</p>`}`;
 }
 
-function Numeric({ id, name, field: { schema, whole, default: byDefault }, value, put }) {
+function Numeric({ id, name, named, field: { schema, whole, default: byDefault }, value, put }) {
   const { minimum, maximum, multipleOf } = schema;
   const least = minimum ?? schema.exclusiveMinimum;
   const bounded = least !== undefined && maximum !== undefined && maximum - least <= 1000;
   const step = multipleOf ?? (whole ? 1 : bounded ? (maximum - least) / 100 : "any");
   const given = typeof value === "number" ? value : undefined;
   return html`<div class="line">
-    <input id=${id} type="number" inputmode=${whole ? "numeric" : "decimal"} step=${whole ? 1 : "any"} min=${least} max=${maximum} value=${given ?? ""} placeholder=${value === null ? "null" : placeholderOf({ schema, default: byDefault })} aria-labelledby=${`${id}-name`} aria-describedby=${`${id}-about`}
+    <input id=${id} type="number" inputmode=${whole ? "numeric" : "decimal"} step=${whole ? 1 : "any"} min=${least} max=${maximum} value=${given ?? ""} placeholder=${value === null ? "null" : placeholderOf({ schema, default: byDefault })} ...${named} aria-describedby=${`${id}-about`}
       onInput=${({ target }) => target.validity.badInput || put(target.value === "" ? undefined : Number(target.value))} />
     ${bounded && html`<input type="range" aria-label=${`${name}, by a slider`} min=${least} max=${maximum} step=${step} value=${given ?? byDefault ?? least} onInput=${({ target }) => put(Number(target.value))} />`}
   </div>`;
@@ -150,6 +151,8 @@ function Numeric({ id, name, field: { schema, whole, default: byDefault }, value
 
 function List({ id, name, field, value, put, path, context }) {
   const items = Array.isArray(value) ? value : [];
+  // What is added is added to what there would be without a change.
+  const fallback = value === undefined && Array.isArray(field.default) ? field.default : [];
   const inner = read(field.items, context.root);
   const at = [...path, 0];
   const kind = inner.kind === "text" && (fileAt(at, context.files)?.kind ?? fileKind(at, inner.schema));
@@ -162,19 +165,19 @@ function List({ id, name, field, value, put, path, context }) {
     put(next);
   };
   // Several files come one after the other, each once the one before is in its place.
-  const added = { items };
+  const added = { items: items.length ? items : fallback };
   const add = (one) => {
     added.items = [...added.items, one];
     put(added.items);
   };
-  return html`<ol class="items">${items.map((one, place) => {
+  return html`${fallback.length > 0 && html`<p class="dim">${fallback.map(written).join(", ")} (default)</p>`}<ol class="items">${items.map((one, place) => {
     const what = `${name} ${place + 1}`;
     const tools = html`<button class="small" disabled=${place === 0} aria-label=${`Move ${what} up`} onClick=${() => move(place, -1)}>↑</button>
       <button class="small" disabled=${place === items.length - 1} aria-label=${`Move ${what} down`} onClick=${() => move(place, 1)}>↓</button>
       <button class="small" aria-label=${`Remove ${what}`} onClick=${() => drop(place)}>×</button>`;
     return html`<li key=${place}><${Field} bare name=${what} node=${field.items} value=${one} put=${(next) => replace(place, next)} path=${[...path, place]} context=${context} tools=${tools} /></li>`;
   })}</ol>
-  <div class="line"><button disabled=${full} aria-label=${`Add to ${name}`} aria-describedby=${`${id}-about`} onClick=${() => add(blank(field.items, context.root))}>Add${items.length ? " another" : ""}</button>
+  <div class="line"><button disabled=${full} aria-label=${`Add${items.length ? " another" : ""} to ${name}`} aria-describedby=${`${id}-about`} onClick=${() => add(blank(field.items, context.root))}>Add${items.length ? " another" : ""}</button>
     ${kind && !full && html`<${FilesDrop} name=${name} kind=${kind} add=${add} context=${context} />`}</div>`;
 }
 
@@ -193,7 +196,7 @@ function Properties({ id, name, field, required, value, put, path, context }) {
     <div id=${`${id}-inner`} class="nested">${shown && field.properties.map(([key, node, needed]) => html`<${Field} key=${key} name=${key} node=${node} required=${needed} value=${object[key]} put=${change(key)} path=${[...path, key]} context=${context} />`)}</div>`;
 }
 
-function Union({ id, name, field, required, value, put, path, context }) {
+function Union({ id, name, named, field, required, value, put, path, context }) {
   const { branches } = field;
   const known = (one) => one !== undefined && one !== null;
   const of = (one) => (known(one) ? branches.findIndex((branch) => fits(one, branch, context.root)) : -1);
@@ -210,7 +213,7 @@ function Union({ id, name, field, required, value, put, path, context }) {
   const fallback = field.default ?? undefined;
   const body = { ...inner, default: fallback !== undefined && of(fallback) === chosen ? fallback : inner.default, nullable: false };
   return html`<${Tabs} names=${names} chosen=${names[chosen]} choose=${choose} label=${`Kind of ${name}`} />
-    <${Body} ...${{ id, name, field: body, required, value, put, path }} context=${{ ...context, errors: [] }} />`;
+    <${Body} ...${{ id, name, named, field: body, required, value, put, path }} context=${{ ...context, errors: [] }} />`;
 }
 
 function branchName(branch, root, place, all) {
@@ -221,12 +224,12 @@ function branchName(branch, root, place, all) {
   return others.length ? `${branch.title ?? name} ${branch.title ? "" : place + 1}`.trim() : name;
 }
 
-function Raw({ id, value, put }) {
-  return html`<${JsonText} id=${id} labelled=${`${id}-name`} value=${value} put=${put} />`;
+function Raw({ id, named, value, put }) {
+  return html`<${JsonText} id=${id} named=${named} value=${value} put=${put} />`;
 }
 
 /** A value as JSON that can be edited; what isn't JSON yet is kept as it is typed, and said. */
-export function JsonText({ id, value, put, label, labelled, rows = 4 }) {
+export function JsonText({ id, value, put, named, rows = 4 }) {
   const [typed, type] = useState(null);
   const same = typed !== null && typed.error === null && JSON.stringify(typed.value) === JSON.stringify(value);
   const text = typed !== null && (typed.error || same) ? typed.text : value === undefined ? "" : JSON.stringify(value, null, 2);
@@ -243,6 +246,6 @@ export function JsonText({ id, value, put, label, labelled, rows = 4 }) {
       type({ text: target.value, error: error.message });
     }
   };
-  return html`<textarea id=${id} aria-label=${label} aria-labelledby=${labelled} rows=${rows} spellcheck=${false} value=${text} aria-invalid=${typed?.error ? "true" : undefined} onInput=${edit} onBlur=${() => typed?.error || type(null)}></textarea>
+  return html`<textarea id=${id} ...${named} rows=${rows} spellcheck=${false} value=${text} aria-invalid=${typed?.error ? "true" : undefined} onInput=${edit} onBlur=${() => typed?.error || type(null)}></textarea>
     ${typed?.error && html`<p class="error" role="alert"><${Icon} name="failed" /><span>Not JSON yet: ${typed.error}</span></p>`}`;
 }

@@ -68,7 +68,7 @@ function Shown({ one }) {
   return html`
     ${one.description && html`<p class="dim">${one.description}</p>`}
     <section aria-labelledby="fields"><h2 id="fields">Input</h2>
-      ${one.fields.length ? html`<${FieldTable} label="Input" rows=${one.fields.map(({ name, schema, required }) => [name, schema, required])} root=${input} />` : html`<p class="dim">The document names no fields: any JSON object is taken.</p>`}
+      ${one.fields.length ? html`<${FieldTable} label="Fields of the input" rows=${one.fields.map(({ name, schema, required }) => [name, schema, required])} root=${input} />` : html`<p class="dim">The document names no fields: any JSON object is taken.</p>`}
       <${Named} root=${input} among=${one.fields.map(({ schema }) => schema)} />
     </section>
     ${one.rules.length > 0 && html`<section aria-labelledby="rules"><h2 id="rules">Rules</h2><ul class="plainlist">${one.rules.map(({ message, certainty }) => html`<li key=${message}>${message} <span class="dim">(${certainty})</span></li>`)}</ul></section>`}
@@ -86,7 +86,7 @@ function Shown({ one }) {
       <section aria-labelledby="code"><h2 id="code">As code</h2><${Codes} texts=${texts} /></section>
     </div>
     <section aria-labelledby="output"><h2 id="output">Output</h2>
-      ${inOrder(resolved(output, output)).length ? html`<${FieldTable} label="Output" rows=${inOrder(resolved(output, output))} root=${output} />` : html`<p class="dim">The document says nothing of it.</p>`}
+      ${inOrder(resolved(output, output)).length ? html`<${FieldTable} label="Fields of the output" rows=${inOrder(resolved(output, output))} root=${output} />` : html`<p class="dim">The document says nothing of it.</p>`}
       <details><summary>Schemas</summary><div class="halves"><div class="boxed"><${Json} value=${input} name="input" depth=${2} /></div><div class="boxed"><${Json} value=${output} name="output" depth=${2} /></div></div></details>
     </section>
     <section aria-labelledby="ways"><h2 id="ways">Ways to call</h2><${Facts} rows=${[
@@ -137,7 +137,7 @@ function Files({ files }) {
     { name: "Seconds", of: ({ min_seconds: least, max_seconds: most }) => [least && `${least} at least`, most && `${most} at most`].filter(Boolean).join(", ") || html`<span class="dim">–</span>` },
     { name: "Bounds", of: ({ bounds }) => Object.entries(bounds).map(([name, bound]) => `${name.replaceAll("_", " ")} ${bound}`).join(", ") || html`<span class="dim">–</span>` },
   ];
-  return html`<${Table} label="Files" columns=${columns} rows=${files} />`;
+  return html`<${Table} label="Files that are taken" columns=${columns} rows=${files} />`;
 }
 
 /** Which choices go together and what they cost: of some of the inputs, the others by default. */
@@ -163,7 +163,7 @@ function Combinations({ one }) {
   return html`<div class="choose" role="group" aria-label="Inputs to combine"><span class="dim">Of</span> ${combining.map((name) => html`<button key=${name} class="small" aria-pressed=${fields.includes(name)} onClick=${() => flip(name)}>${name}</button>`)}</div>
     ${one.legal !== null && html`<p class="dim">${count(one.legal)} of all ${count(one.combinations)} combinations are legal. An input that isn't among those chosen has its default.</p>`}
     ${error && html`<${Failure} error=${error} again=${again} />`}
-    ${value && html`<${Table} label="Combinations" columns=${columns} rows=${value.rows} />
+    ${value && html`<${Table} label="Choices, legal or not" columns=${columns} rows=${value.rows} />
       <div class="pager"><button disabled=${offset === 0} onClick=${() => setOffset(Math.max(0, offset - ROWS))}>Previous</button><span role="status">${count(offset + 1)} to ${count(last)} of ${count(value.total)}</span><button disabled=${last >= value.total} onClick=${() => setOffset(offset + ROWS)}>Next</button></div>`}`;
 }
 

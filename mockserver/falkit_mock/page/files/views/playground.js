@@ -107,12 +107,12 @@ function Tools({ endpoint, query }) {
         ${endpoint.rules.map(({ message }) => html`<p key=${message} class="hint"><${Icon} name="note" /><span>${message}</span></p>`)}
         ${seen === "Form"
           ? html`<${Form} endpoint=${endpoint} input=${input} change=${change} errors=${shown} illegal=${illegal} key_=${key} />`
-          : html`<${JsonText} label="Input as JSON" rows=${Math.min(30, Math.max(8, JSON.stringify(input, null, 2).split("\n").length + 1))} value=${input} put=${(next) => change(next && typeof next === "object" && !Array.isArray(next) ? next : {})} />
+          : html`<${JsonText} named=${{ "aria-label": "Input as JSON" }} rows=${Math.min(30, Math.max(8, JSON.stringify(input, null, 2).split("\n").length + 1))} value=${input} put=${(next) => change(next && typeof next === "object" && !Array.isArray(next) ? next : {})} />
             <${Errors} errors=${shown} />
             ${endpoint.fields.length === 0 && html`<p class="dim">The document names no fields: it takes any JSON object.</p>`}`}
       </section>
       <div class="aside">
-        <section aria-labelledby="call"><div class="sectionhead"><h2 id="call">Call</h2><${Copy} text=${() => location.href} label="Copy a link to this request">Copy link<//></div>
+        <section aria-labelledby="call"><div class="sectionhead"><h2 id="call">Call</h2><${Copy} text=${() => location.href} label="Copy link to this request">Copy link<//></div>
           <${Verdict} check=${check} errors=${errors} />
           <div class="callline">
             <label>Key <input value=${key} spellcheck=${false} autocomplete="off" onInput=${({ target }) => setKey(target.value)} /></label>
