@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from page.conftest import Look, by_night
+from page.conftest import Look, Scheme, by_night
 from page.test_playground_view import WIDER
 from page.test_shell import violations
 from serving import I2V_FAST, Serve
@@ -86,7 +86,7 @@ def test_combinations_are_a_table_in_pages(serve: Serve, look: Look) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", by_night("dark")])
-def test_axe_finds_nothing_in_endpoints(serve: Serve, look: Look, scheme: Any) -> None:
+def test_axe_finds_nothing_in_endpoints(serve: Serve, look: Look, scheme: Scheme) -> None:
     mock = serve("instant")
     page = look(mock, "#/endpoints", scheme=scheme)
     expect(rows(page, "Endpoints").first).to_be_visible()

@@ -13,9 +13,9 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, ViewportSize, expect
 
-from page.conftest import NIGHTLY, Look, by_night
+from page.conftest import NIGHTLY, Look, Scheme, by_night
 from page.test_shell import violations
 from processes import found
 from serving import I2V_FAST, RETAKE, T2V, Mock, Serve
@@ -51,7 +51,7 @@ def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
 
 
-def pick(page: Page, path: str, value: str) -> None:
+def pick(page: Page, path: str, value: Any) -> None:
     field(page, path).locator("select").select_option(json.dumps(value))
 
 
@@ -149,6 +149,7 @@ FILLED: dict[str, tuple[Callable[[Page], None], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.timeout(600)
 def test_forms_of_ten_shapes_are_filled_and_run(serve: Serve, look: Look) -> None:
     mock = serve("instant")
     page = look(mock, "#/playground")
@@ -196,7 +197,7 @@ def test_price_and_errors_follow_what_is_typed_without_a_job(serve: Serve, look:
 
 def test_choices_that_dont_go_together_say_why(serve: Serve, look: Look) -> None:
     page = look(serve("instant"), at(I2V_FAST, {"prompt": "Rain", "image_url": IMAGE}))
-    pick(page, "duration", 20)  # type: ignore[arg-type]
+    pick(page, "duration", 20)
     illegal = field(page, "fps").locator("label.illegal")
     expect(illegal).to_have_count(1)
     expect(illegal).to_contain_text("50")
@@ -219,7 +220,10 @@ DROP = """([element, name, type, text]) => {
     element.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
 }"""
 # A picture of one pixel.
-PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 def drop(page: Page, path: str) -> None:
@@ -292,18 +296,18 @@ def test_log_and_progress_come_as_they_are_made(timed: Serve, look: Look) -> Non
 
 
 def test_the_request_is_in_the_url(serve: Serve, look: Look) -> None:
-    input = {"prompt": 'It\'s 100 % "rain" & 雨? #1', "duration": 8}
+    prompt = 'It\'s 100 % "rain" & 雨? #1'
     page = look(serve("instant"), at(T2V))
-    fill(page, "prompt", input["prompt"])  # type: ignore[arg-type]
+    fill(page, "prompt", prompt)
     choose(page, "duration", "8")
     page.get_by_role("radio", name="directly").check()
     expect(page).to_have_url(re.compile("way=run"))
     expect(page.locator(".verdict")).to_contain_text("A legal input")
     path, _, query = urlsplit(page.url).fragment.partition("?")
     assert path == f"/playground/{T2V}"
-    assert json.loads(parse_qs(query)["input"][0]) == input
+    assert json.loads(parse_qs(query)["input"][0]) == {"prompt": prompt, "duration": 8}
     page.reload()
-    expect(field(page, "prompt").locator("textarea")).to_have_value(input["prompt"])  # type: ignore[arg-type]
+    expect(field(page, "prompt").locator("textarea")).to_have_value(prompt)
     expect(field(page, "duration").get_by_role("radio", name="8")).to_be_checked()
     expect(page.get_by_role("radio", name="directly")).to_be_checked()
     page.goto(page.url.partition("#")[0] + at(T2V, {"prompt": "Another"}))
@@ -340,11 +344,14 @@ def test_no_endpoint_of_that_name_is_said(serve: Serve, look: Look) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", by_night("dark")])
-def test_axe_finds_nothing_in_forms(serve: Serve, look: Look, scheme: Any) -> None:
+def test_axe_finds_nothing_in_forms(serve: Serve, look: Look, scheme: Scheme) -> None:
     input = {
-        "prompt": "Rain", "image_urls": ["https://example.com/a.png"], "colour": 1,
-        "color_palette": {"members": [{"rgb": {"r": 1, "g": 2, "b": 300}}]}, "image_size": {"width": 5, "height": 5},
-    }  # fmt: skip
+        "prompt": "Rain",
+        "image_urls": ["https://example.com/a.png"],
+        "colour": 1,
+        "color_palette": {"members": [{"rgb": {"r": 1, "g": 2, "b": 300}}]},
+        "image_size": {"width": 5, "height": 5},
+    }
     mock = serve("instant")
     page = look(mock, at("fal-ai/ideogram/v3", input), scheme=scheme)
     press(page, "Run")
@@ -357,7 +364,7 @@ def test_axe_finds_nothing_in_forms(serve: Serve, look: Look, scheme: Any) -> No
 
 
 def test_it_fits_a_narrow_window(serve: Serve, look: Look) -> None:
-    size = {"width": 390, "height": 800}
+    size: ViewportSize = {"width": 390, "height": 800}
     input = {"prompt": "Rain", "elements": [{"frontal_image_url": IMAGE}]}
     page = look(serve("instant"), at("fal-ai/kling-video/v3/pro/image-to-video", input), size=size)
     expect(field(page, "elements.0.video_url")).to_be_visible()
@@ -366,14 +373,16 @@ def test_it_fits_a_narrow_window(serve: Serve, look: Look) -> None:
 
 # What reaches beyond the window's edge.
 WIDER = """() => [...document.querySelectorAll("main *")].filter((one) =>
-    one.checkVisibility() && !one.closest("pre, .table, .sr, [hidden]") && one.getBoundingClientRect().right > innerWidth + 1
+    one.checkVisibility() && !one.closest("pre, .table, .sr, [hidden]")
+    && one.getBoundingClientRect().right > innerWidth + 1
 ).map((one) => one.outerHTML.slice(0, 100))"""
 
 
+@pytest.mark.timeout(900)
 def test_every_document_makes_a_form_whose_example_is_taken(serve: Serve, look: Look) -> None:
     mock: Mock = serve("instant")
     listed = mock.http.get("/__falkit/endpoints").json()["endpoints"]
-    chosen = listed if NIGHTLY else listed[::12]
+    chosen = listed if NIGHTLY else listed[::20]
     page = look(mock, "#/playground")
     for endpoint in (one["endpoint_id"] for one in chosen):
         about = mock.http.get(f"/__falkit/endpoints/{endpoint}").json()
