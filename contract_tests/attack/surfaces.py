@@ -206,8 +206,10 @@ def uploads(draw: st.DrawFn) -> bytes:
     return request(draw(st.sampled_from(["POST", "PUT"])), f"/{path}", [KEY, *rows], body)
 
 
-_OPERATIONS = [(str(one["method"]), str(one["path"])) for one in operations()]  # type: ignore[index, call-overload]
-_OPERATIONS += [("GET", "/"), ("GET", "/__falkit/page/{name}"), ("POST", "/__falkit/page/session")]
+_OPERATIONS = [
+    *((str(one["method"]), str(one["path"])) for one in operations()),  # type: ignore[index, call-overload]
+    *(("GET", "/"), ("GET", "/__falkit/page/{name}"), ("POST", "/__falkit/page/session")),
+]
 
 
 _NAMES = st.sampled_from(["url", "images", "choices", "output", "partial"])

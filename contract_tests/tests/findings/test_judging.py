@@ -11,8 +11,12 @@ import pytest
 
 import falkit
 from falkit.remote import Control, Remote
-from falkit_mock.core.events import FindingMade
+from falkit_mock.core.events import FindingMade, RequestRecord
 from falkit_mock.findings import looking, watcher_of
+from falkit_mock.findings.paying import Amounts
+from falkit_mock.findings.rules import Rule
+from falkit_mock.store import BadCopy
+from falkit_mock.store.rows import read_record, row_of
 from falkit_spec.findings import Finding, Report
 from findings.conftest import Own
 from findings.conversing import codes, found, lost, queue
@@ -111,6 +115,34 @@ def test_a_failure_that_a_webhook_tells_of_is_known(own: Own, receiver: Receiver
     assert "failure-not-read" not in codes(mock)
 
 
+def test_a_failure_whose_result_can_not_be_had_was_asked_for(own: Own) -> None:
+    mock = own()
+    job = mock.submit(REFUSED)
+    mock.status(job)
+    fault = {"x-falkit-fault": "result_expired"}
+    assert mock.http.get(job["response_url"], headers=fault).status_code == 404
+    assert codes(mock) == {}
+
+
+def test_who_reads_a_failure_and_goes_on_waits_for_another(own: Own) -> None:
+    mock = own()
+    job = mock.submit(REFUSED)
+    for _ in range(6):
+        mock.status(job)
+        mock.result(job)
+    assert codes(mock) == {"waits-for-failed": "error"}
+
+
+def test_who_moves_the_clock_in_place_of_a_pause_is_in_no_haste(serve: Serve) -> None:
+    mock = serve("1,600")
+    job = mock.submit()
+    for _ in range(12):
+        mock.status(job)
+        mock.http.post("/__falkit/clock/advance", json={"seconds": 2})
+    mock.cancel(job)
+    assert codes(mock) == {}
+
+
 def test_a_stream_of_statuses_that_ends_tells_that_a_job_is_over(own: Own) -> None:
     mock = own()
     job = mock.submit(REFUSED)
@@ -165,9 +197,11 @@ def test_a_refusal_that_may_pass_may_be_tried_again(own: Own) -> None:
 
 def test_a_request_that_a_fault_fails_is_nobodys_mistake(own: Own) -> None:
     mock = own()
-    for fault in ("http_503", "connection_reset", "rate_limited", "half_reply"):
+    faults = {"ingress_error": 503, "account_locked": 403, "connection_reset": 0, "half_reply": 0}
+    for fault, code in faults.items():
         with suppress(httpx.TransportError):
-            mock.http.post(queue(T2V), json=PROMPT, headers={"x-falkit-fault": fault})
+            reply = mock.http.post(queue(T2V), json=PROMPT, headers={"x-falkit-fault": fault})
+            assert reply.status_code == code
     assert codes(mock) == {}
 
 
@@ -271,6 +305,29 @@ def test_findings_are_bounded(own: Own, monkeypatch: pytest.MonkeyPatch) -> None
         mock.run({**PROMPT, name: "x"})
     assert len(found(mock)) == 2
     assert report(mock).problems == ["2 findings could not be kept: too many of them"]
+
+
+def test_what_no_rule_can_judge_is_a_problem_and_no_callers(
+    own: Own, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoilt(self: Rule, record: RequestRecord) -> None:
+        raise BadCopy("is spoilt")
+
+    monkeypatch.setattr(Amounts, "submitted", spoilt)
+    mock = own()
+    mock.result(mock.submit())
+    astray(mock)
+    told = report(mock)
+    assert told.problems == ["2 events could not be judged: see the mock's log"]
+    assert [one.kind.code for one in told.findings] == ["whole-id-url"]
+
+
+def test_who_called_is_kept_in_no_state() -> None:
+    record = RequestRecord(1.0, "GET", "fal.run", "/", "id", agent=b"shop/2", began=3.0)
+    record.completed = True
+    _, row = row_of(1, record)
+    assert not {"agent", "began", "completed"} & json.loads(row).keys()
+    assert read_record(0, row).agent == b""
 
 
 def test_findings_from_python_in_process_and_by_url(own: Own) -> None:

@@ -90,6 +90,24 @@ def test_a_lost_connection_is_said_and_comes_back_by_itself(look: Look) -> None:
         expect(page.locator(".list .row")).to_contain_text("After")
 
 
+def test_what_others_steer_is_seen(timed: Serve, look: Look) -> None:
+    mock = timed("10,20")
+    job = mock.submit()
+    page = look(mock, f"#/jobs/{job['request_id']}")
+    expect(page.locator("h1")).to_contain_text("Queued")
+    mock.http.post("/__falkit/clock/advance", json={"seconds": 12}).raise_for_status()
+    expect(page.locator(".top .clock")).to_contain_text("08:00:12")
+    expect(page.locator("h1")).to_contain_text("10 %")
+    mock.http.post("/__falkit/reset").raise_for_status()
+    expect(page.get_by_role("heading", name="It is not there any more")).to_be_visible()
+    page.get_by_role("link", name="Go to the jobs").click()
+    expect(page.get_by_role("heading", name="No job yet")).to_be_visible()
+    mock.submit()
+    expect(page.locator(".list .row")).to_have_count(1)
+    mock.http.post("/__falkit/reset").raise_for_status()
+    expect(page.get_by_role("heading", name="No job yet")).to_be_visible()
+
+
 def test_what_came_while_it_was_away_is_there_when_it_is_back(serve: Serve, look: Look) -> None:
     mock = serve("instant")
     mock.submit({"prompt": "Before"})
@@ -99,6 +117,18 @@ def test_what_came_while_it_was_away_is_there_when_it_is_back(serve: Serve, look
     mock.submit({"prompt": "Meanwhile"})
     page.context.set_offline(False)
     expect(page.locator(".list .row")).to_have_count(2)
+
+
+def test_a_cookie_that_is_over_leads_to_the_token(serve: Serve, look: Look) -> None:
+    mock = serve("instant")
+    page = look(mock)
+    refused = {"status": 401, "json": {"detail": "The control API needs the token"}}
+    page.route("**/__falkit/*", lambda route: route.fulfill(**refused))
+    page.reload()
+    expect(page.locator(".connection")).to_have_text("Token needed")
+    page.unroute_all()
+    page.get_by_role("button", name="Enter it").click()
+    expect(page.locator(".connection")).to_have_text("Live")
 
 
 def test_each_key_has_a_mock_of_its_own(look: Look) -> None:
