@@ -52,6 +52,7 @@ export interface FalOptions {
   webhookAllow?: string | string[];
   webhookSchedule?: "two-hours" | "until-expiry" | "observed";
   webhookTimestamps?: "machine" | "mock";
+  probeWebhooks?: boolean;
   /** Bytes. */
   maxBody?: number;
   maxHead?: number;
@@ -131,7 +132,7 @@ export interface Delivery {
   id: string;
   request_id: string;
   url: string;
-  cause: "job" | "resend" | "trigger";
+  cause: "job" | "resend" | "trigger" | "probe";
   number: number;
   status: "acknowledged" | "retry" | "failed" | "refused" | "lost";
   error: string | null;

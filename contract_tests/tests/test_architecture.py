@@ -35,6 +35,7 @@ ORDER = (
         "hosts",
         "metrics",
         "page",
+        "findings",
         "control",
         "upgrade",
         "waiting",

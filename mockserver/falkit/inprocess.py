@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import threading
+import time
 from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
@@ -17,8 +18,11 @@ from falkit.fal_sdk import KEY as _KEY, forget_clients, renew_clients as renew_c
 from falkit.mock import chosen
 from falkit.parts import Parts
 from falkit_mock.assembly import create_app
-from falkit_mock.core.network import ROUTED, is_fal, is_router
+from falkit_mock.core.events import HostContacted
+from falkit_mock.core.identity import holds_key
+from falkit_mock.core.network import ROUTED, is_fal, is_router, is_this_machine
 from falkit_mock.core.settings import SettingsError
+from falkit_mock.findings import watcher_of
 from falkit_mock.mock import SharedLoop
 
 if TYPE_CHECKING:
@@ -133,7 +137,19 @@ class InProcess(Parts):
     def _wants(self, request: httpx.Request) -> bool:
         """Tell whether a request is for fal, or is one of the mock's own downloads."""
         own = threading.current_thread() is self._loop.thread
-        return own or _is_for_fal(request.url)
+        if own or _is_for_fal(request.url):
+            return True
+        if holds_key(request.headers.get("authorization", "")):
+            self._note_key(request.url)
+        return False
+
+    def _note_key(self, url: httpx.URL) -> None:
+        """Have it known that a key of fal's is sent elsewhere, whatever comes of that."""
+        watcher = None if self._app is None else watcher_of(self._app.service)
+        if watcher is not None and not is_this_machine(url.host):
+            port = url.port or (443 if url.scheme == "https" else 80)
+            contact = HostContacted(url.host, port, time.time(), allowed=False, key=True)
+            self._loop.running().call_soon_threadsafe(watcher, contact)
 
     def _answer(self, request: httpx.Request) -> Reply | httpx.Request:
         """Have the application answer; the mock's own downloads go where they lead."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from falkit_mock.core.events import RequestRecord
     from falkit_mock.mock import LoopThread
     from falkit_spec import JSON
+    from falkit_spec.findings import Finding
 
 # Held while all is forgotten.
 _turn = threading.Lock()
@@ -62,6 +63,19 @@ class Parts:
         """What jobs have cost since the mock started; a reset gives nothing back."""
         server, app = self._own()
         return spend_in(server, app)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What is wrong with the program by now, the worst first; a reset forgets nothing of it.
+
+        What can only be told at the end, such as a result that was never read, is judged as if
+        this were it.
+        """
+        server, app = self._own()
+        # Lazy: most tests never ask.
+        from falkit_mock.findings import findings_of
+
+        return server.inside(lambda: findings_of([app.service], conclude=True))
 
     @property
     def webhooks(self) -> Webhooks:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from falkit_mock.app import MockApp
     from falkit_mock.mock import LoopThread
     from falkit_spec import JSON
+    from falkit_spec.findings import Finding
 
 # Real seconds for an answer, beyond those that a mock is asked to wait; moving the clock takes as
 # long as it takes.
@@ -187,6 +188,15 @@ class Remote(Parts):
     def spend(self) -> Spend:
         """What jobs have cost since the mock started; a reset gives nothing back."""
         return Spend.read(self._control.ask("GET", "/spend", self.key))
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What is wrong with the program by now, the worst first; a reset forgets nothing of it."""
+        # Lazy: most tests never ask.
+        from falkit_spec.findings import Report
+
+        told = self._control.ask("GET", "/report", self.key, query={"conclude": "true"})
+        return Report.read(told).findings
 
     @property
     def webhooks(self) -> Webhooks:

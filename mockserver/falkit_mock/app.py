@@ -13,9 +13,12 @@ from falkit_mock.core.errors import HostNotImitated, StateAway, WireError, is_sh
 from falkit_mock.core.events import RequestAnswered, RequestArrived
 from falkit_mock.core.network import (
     API,
+    CLIENT,
     CONTROL,
     MEDIA,
     OWN,
+    PAGE,
+    PAGE_FILES,
     QUEUE,
     REST,
     RUN,
@@ -134,11 +137,16 @@ class MockApp:
             self.go_on()
         record = context.record
         path = scope["path"].removeprefix(scope.get("root_path", ""))
+        told = True
         try:
             own = path in OWN or path.startswith(CONTROL)
             if own and is_own(path, context.method, headers, page=self.service.settings.page):
                 # Lazy, as those routes are.
                 from falkit_mock.control.own import noting
+
+                # Nobody listens for what the page does to show what others do.
+                shows = path == PAGE or path.startswith(f"{PAGE_FILES}/")
+                told = not shows and headers.get(CLIENT) != b"page"
 
                 await self._own(scope, receive, noting(self.service, context, send))
             else:
@@ -147,7 +155,8 @@ class MockApp:
             record.ms = (perf_counter() - context.began) * 1000
             if record.status is None:
                 record.status = 0
-            self.service.events.emit(RequestAnswered(record))
+            if told:
+                self.service.events.emit(RequestAnswered(record))
 
     async def _answer(self, context: RequestContext, send: Send) -> None:
         """Have a fal host answer, and send its reply as far as no fault keeps it back."""
@@ -369,8 +378,10 @@ class MockApp:
         """The control API."""
         from falkit_mock.control.routes import control_router
 
-        logs, beside = (self.request_log, self.event_log), (lambda: self.gateway, self.services)
-        return control_router(self.service, self.catalog, *logs, *beside)
+        logs, beside = (self.request_log, self.event_log), (lambda: self.gateway, self)
+        return control_router(
+            self.service, self.catalog, *logs, *beside, lambda: self.guard.sessions
+        )
 
     @cached_property
     def guard(self) -> Guard:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from falkit_mock.app import MockApp
 from falkit_mock.core.clock import Clock
+from falkit_mock.findings import Front, Watcher
 from falkit_mock.service.service import Service
 from falkit_mock.settings import Settings
 from falkit_mock.store import Store
@@ -51,7 +52,7 @@ def app_of(
         # Lazy: most mocks have one for all.
         from falkit_mock.tenants import Tenants
 
-        return _counting(Tenants(settings, catalog, clock), settings)
+        return _watching(_counting(Tenants(settings, catalog, clock), settings))
     kept = store or store_of(settings)
     try:
         app = MockApp(Service(settings, clock or settings.new_clock(), kept), catalog)
@@ -59,7 +60,7 @@ def app_of(
         if store is None:
             kept.close()
         raise
-    return _counting(app, settings)
+    return _watching(_counting(app, settings))
 
 
 def _counting(app: MockApp, settings: Settings) -> MockApp:
@@ -87,9 +88,40 @@ def _counting(app: MockApp, settings: Settings) -> MockApp:
 
         service.store.leaving = lambda: meter().count()
         service.hooks.leaving.append(leave)
+        if settings.probe_webhooks:
+            # Lazy: few mocks probe.
+            from falkit_mock.webhooks.probes import WebhookProbes
+
+            probes = WebhookProbes(service.webhooks, service.store.deliveries)
+            service.events.listen(probes)
+            service.hooks.probing = probes.over
         if limits is not None or service.store.sharing is not None:
             meter().limits = limits
             service.events.listen(meter())
 
+    app.attend(attach)
+    return app
+
+
+def _watching(app: MockApp) -> MockApp:
+    """Have watched who calls a mock, or each tenant; and in front of these who calls none."""
+    front: Watcher | None = None
+
+    def attach(one: MockApp, key: str | None) -> None:
+        service = one.service
+        watcher = service.hooks.watcher = Watcher(service, one.catalog, front)
+        service.events.listen(watcher)
+        service.hooks.leaving.append(watcher.leave)
+        leaving = service.store.leaving
+
+        def leave() -> None:
+            watcher.catch_up()
+            leaving()
+
+        service.store.leaving = leave
+
+    if app.service not in app.services():
+        front = app.service.hooks.watcher = Front(app.service, app.catalog)
+        app.service.events.listen(front)
     app.attend(attach)
     return app

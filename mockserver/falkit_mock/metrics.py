@@ -123,8 +123,14 @@ class Metrics:
                     self._ended["cancelled"] += 1
                 else:
                     self._ended["ok" if event.error is None else "failed"] += 1
-        elif isinstance(event, DeliveryAttempted):
+        elif isinstance(event, DeliveryAttempted) and event.delivery.cause != "probe":
             self._attempts[event.delivery.status] += 1
+
+    @property
+    def jobs(self) -> dict[str, int]:
+        """How many jobs there were in all, and how those ended that have."""
+        ended = {"done" if name == "ok" else name: n for name, n in self._ended.items()}
+        return {"total": self._accepted, **ended}
 
     def text(self) -> bytes:
         """Return all metrics as they stand now."""

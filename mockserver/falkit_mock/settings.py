@@ -72,6 +72,7 @@ class MockSettings(TypedDict, total=False):
     webhook_schedule: ScheduleName
     webhook_allow: Iterable[str]
     webhook_timestamps: Timestamps
+    probe_webhooks: bool
     # Each as the text of a rule, `image_load_error times=2`, or as a table.
     faults: Iterable[str | Mapping[str, JSON] | Rule]
     # Each as `ID=FILE.json times=2`, as a folder, or as a table; or paths and outputs by id.
@@ -156,6 +157,8 @@ class Settings:
     # By which clock signatures are dated: receivers compare with the machine's, unless they
     # live in the mock's time.
     webhook_timestamps: Timestamps = "machine"
+    # Whether each receiver also gets a forged copy and a re-serialised one, which it should refuse.
+    probe_webhooks: bool = False
     # Rules that apply from the first request on: which faults, to which requests, how often.
     faults: tuple[Rule, ...] = ()
     # Rules that have endpoints answer given outputs.
@@ -370,6 +373,7 @@ _READERS: dict[str, checks.Reader] = {
     "webhook_schedule": checks.choice(ScheduleName),
     "webhook_allow": _patterns,
     "webhook_timestamps": checks.choice(Timestamps),
+    "probe_webhooks": checks.flag,
     "faults": _faults,
     "outputs": _outputs,
     "assumptions": _assumptions,

@@ -43,8 +43,8 @@ TENANT_HEADER = b"x-falkit-tenant"
 _REFUSAL = "falkit.refusal"
 # What is the same for all: the control API's operations without a key, and those that take none.
 _SHARED = (
-    *("index", "document", "health", "gateway", "faults", "tenants", "forgetTenant", "spend"),
-    *("endpoints", "endpoint", "endpointCombinations", "checkInput"),
+    *("index", "document", "health", "gateway", "faults", "spend", "report"),
+    *("endpoints", "endpoint", "endpointCombinations", "checkInput", "openPage"),
 )
 _KEYLESS = tuple(f"{CONTROL}{path}" for path in ("", "/", "/openapi.json", "/gateway", "/tenants"))
 _ONE_TENANT = f"{CONTROL}/tenants/"

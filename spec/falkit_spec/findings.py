@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -35,6 +34,9 @@ class FindingKind:
 @cache
 def finding_kinds() -> Mapping[str, FindingKind]:
     """Return all kinds by their codes, read when they are first asked for."""
+    # Lazy: most programs make no mistake.
+    import tomllib
+
     text = Path(__file__).with_name("findings.toml").read_text("utf-8")
     tables: dict[str, dict[str, Any]] = tomllib.loads(text)
     return MappingProxyType({code: FindingKind(code, **table) for code, table in tables.items()})
@@ -79,7 +81,9 @@ class Finding:
         Lines, numbers and tests don't count, since they move.
         """
         parts = (self.kind.code, self.path, self.subject, _DIGITS.sub("0", self.seen))
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+        # A half of a character, which a program may send in JSON, has no bytes.
+        told = "\n".join(parts).encode(errors="backslashreplace")
+        return hashlib.sha256(told).hexdigest()[:16]
 
     def to_json(self) -> dict[str, JSON]:
         """Return it with what its kind says of it."""
@@ -128,6 +132,8 @@ class Report:
     """`total`, `done`, `failed` and `cancelled` jobs."""
     spend: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     """As `GET /__falkit/spend` has it."""
+    unmatched: list[str] = field(default_factory=list[str])
+    """Entries of a baseline that nothing matches any more."""
 
     def counts(self) -> dict[Severity, int]:
         """Return how many findings of each severity no baseline accepts."""
@@ -152,6 +158,8 @@ class Report:
             "requests": {**self.requests},
             "jobs": {**self.jobs},
             "spend": {**self.spend},
+            # Whoever reports a mock has no baseline.
+            **({"unmatched": [*self.unmatched]} if self.unmatched else {}),
         }
 
     @classmethod
@@ -159,4 +167,4 @@ class Report:
         """Return what `to_json` told; raise KeyError or TypeError for anything else."""
         findings = [Finding.read(one) for one in told["findings"]]
         more = {name: told[name] for name in ("problems", "requests", "jobs", "spend")}
-        return cls(told["command"], findings, **more)
+        return cls(told["command"], findings, **more, unmatched=told.get("unmatched", []))

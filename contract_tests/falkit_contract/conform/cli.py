@@ -17,7 +17,7 @@ from falkit_contract import BadArgument
 from falkit_contract.conform.checks import Check, chosen
 from falkit_contract.conform.probe import Setup
 from falkit_contract.conform.receiving import Receiver
-from falkit_contract.conform.report import NO_LOOK, as_json, as_junit, as_text, exit_code, summary
+from falkit_contract.conform.report import as_json, as_junit, as_text, exit_code, summary
 from falkit_contract.conform.running import (
     ENDPOINT,
     LIVE_ENDPOINT,
@@ -29,6 +29,7 @@ from falkit_contract.conform.running import (
 from falkit_contract.conform.target import KEY, QUEUE, Asking, By, Target, Unreachable
 from falkit_spec.cli.options import document_options, read_catalog
 from falkit_spec.errors import UnknownEndpoint
+from falkit_spec.findings import NOT_LOOKED
 from falkit_spec.types import JSON, Object
 
 _EPILOG = """\b
@@ -233,6 +234,6 @@ def _reach(target: Target) -> None:
         asking.send("GET", f"https://{QUEUE}/", {})
     except Unreachable as error:
         click.echo(f"falkit: can't look: {error}", err=True)
-        sys.exit(NO_LOOK)
+        sys.exit(NOT_LOOKED)
     finally:
         asking.close()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Sequence
-from xml.etree import ElementTree
 
 from falkit_contract.conform.probe import Setup
 from falkit_contract.conform.running import Said, Verdict
+from falkit_spec.findings import FINE, FOUND, NOT_LOOKED
+from falkit_spec.reports.junit import Case, junit
 from falkit_spec.types import JSON
 
 _SHOWN: dict[Said, str] = {
@@ -18,9 +18,6 @@ _SHOWN: dict[Said, str] = {
     "not applicable": "n/a",
     "could not look": "NO LOOK",
 }
-FINDINGS, NO_LOOK = 1, 3
-# What XML can't have.
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def exit_code(verdicts: Sequence[Verdict]) -> int:
@@ -30,8 +27,8 @@ def exit_code(verdicts: Sequence[Verdict]) -> int:
     """
     said = {one.said for one in verdicts}
     if "failed" in said:
-        return FINDINGS
-    return NO_LOOK if "could not look" in said or "passed" not in said else 0
+        return FOUND
+    return NOT_LOOKED if "could not look" in said or "passed" not in said else FINE
 
 
 def as_text(verdict: Verdict) -> str:
@@ -83,40 +80,26 @@ def as_json(verdicts: Sequence[Verdict], setup: Setup) -> str:
 
 def as_junit(verdicts: Sequence[Verdict], setup: Setup) -> str:
     """Return JUnit's XML: what failed is a failure, what could not be looked at an error."""
-    counts = Counter(one.said for one in verdicts)
-    suite = ElementTree.Element(
-        "testsuite",
-        name="falkit conform",
-        tests=str(len(verdicts)),
-        failures=str(counts["failed"]),
-        errors=str(counts["could not look"]),
-        skipped=str(counts["not applicable"]),
-        time=f"{sum(one.seconds for one in verdicts):.3f}",
+    cases = [_case(one) for one in verdicts]
+    told = {"target": setup.target.url, "endpoint": setup.endpoint.id}
+    return junit("falkit conform", cases, told)
+
+
+_TAGS: dict[Said, str] = {
+    "failed": "failure",
+    "could not look": "error",
+    "not applicable": "skipped",
+}
+
+
+def _case(one: Verdict) -> Case:
+    message = f"expected {one.expected}; got {one.got}" if one.expected else one.reason
+    return Case(
+        classname=f"falkit.conform.{one.check.id.partition('.')[0]}",
+        name=one.check.id,
+        tag=_TAGS.get(one.said, ""),
+        message=message,
+        text=as_text(one),
+        output="\n".join(one.notes),
+        seconds=one.seconds,
     )
-    properties = ElementTree.SubElement(suite, "properties")
-    for name, value in {"target": setup.target.url, "endpoint": setup.endpoint.id}.items():
-        ElementTree.SubElement(properties, "property", name=name, value=_xml(value))
-    for one in verdicts:
-        kind = one.check.id.partition(".")[0]
-        case = ElementTree.SubElement(
-            suite,
-            "testcase",
-            classname=f"falkit.conform.{kind}",
-            name=one.check.id,
-            time=f"{one.seconds:.3f}",
-        )
-        tag = {"failed": "failure", "could not look": "error", "not applicable": "skipped"}
-        if one.said in tag:
-            text = f"expected {one.expected}; got {one.got}" if one.expected else one.reason
-            told = ElementTree.SubElement(case, tag[one.said], message=_xml(text))
-            told.text = _xml(as_text(one))
-        if one.notes:
-            ElementTree.SubElement(case, "system-out").text = _xml("\n".join(one.notes))
-    root = ElementTree.Element("testsuites")
-    root.append(suite)
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
-
-
-def _xml(text: str) -> str:
-    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from falkit_contract.doctor._files import PYTHON, find_files
 from falkit_contract.doctor._javascript import read_javascript
@@ -18,10 +17,7 @@ from falkit_contract.doctor._javascript_tokens import UnreadableError
 from falkit_contract.doctor._python import read_python
 from falkit_contract.doctor._values import Facts
 from falkit_contract.doctor._wire import judge, keys_in
-from falkit_spec.findings import FindingKind, finding_kinds
-
-if TYPE_CHECKING:
-    from falkit_spec import Object
+from falkit_spec.findings import Finding, finding_kinds
 
 _IGNORE = re.compile(r"falkit:\s*ignore\s+([\w-]+(?:\s*,\s*[\w-]+)*)")
 # What JavaScript must have in it to be more than a program that calls fal.
@@ -29,27 +25,12 @@ _MOCKS = re.compile(r"\b(nock|msw|vi|jest|vitest|mock\w*|Mock\w*|createHmac)\b|\
 _TOO_DEEP = "it is nested too deeply"
 
 
-@dataclass(frozen=True, slots=True)
-class MockFinding:
-    """What fal would do differently from a mock, and where the mock says otherwise."""
-
-    path: str
-    line: int
-    kind: FindingKind
-    seen: str
-
-    def to_json(self) -> Object:
-        kind = self.kind
-        seen: Object = {"path": self.path, "line": self.line, "seen": self.seen}
-        told: Object = {"code": kind.code, "severity": kind.severity, "fal": kind.fal}
-        return {**seen, **told, "fix": kind.fix, "see": kind.see}
-
-
 @dataclass
 class Diagnosis:
     """What was found in a project, and what couldn't be looked at."""
 
-    findings: list[MockFinding] = field(default_factory=list[MockFinding])
+    findings: list[Finding] = field(default_factory=list[Finding])
+    """What fal would do differently from mocks, by file and line."""
     problems: list[str] = field(default_factory=list[str])
     looked_at: int = 0
     """Files of which it was looked whether they have to do with fal."""
@@ -97,13 +78,15 @@ def _facts(path: Path, text: str, diagnosis: Diagnosis) -> Facts | None:
     return None
 
 
-def _findings(path: Path, text: str, seen: Iterable[tuple[str, int, str]]) -> list[MockFinding]:
+def _findings(path: Path, text: str, seen: Iterable[tuple[str, int, str]]) -> list[Finding]:
     lines = text.split("\n")
     kinds = finding_kinds()
-    found: dict[tuple[str, int], MockFinding] = {}
+    found: dict[tuple[str, int], Finding] = {}
     for code, line, what in seen:
         near = "\n".join(lines[max(line - 2, 0) : line])
         if any(code in re.split(r"[\s,]+", one[1]) for one in _IGNORE.finditer(near)):
             continue
-        found.setdefault((code, line), MockFinding(str(path), line, kinds[code], what))
+        kind = kinds[code]
+        one = Finding(kind=kind, severity=kind.severity, seen=what, path=path.as_posix(), line=line)
+        found.setdefault((code, line), one)
     return sorted(found.values(), key=lambda one: (one.line, one.kind.code))

@@ -4,41 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from falkit_spec.findings import Severity
+from falkit_spec.cli.reporting import Reporting, reporting_options
+from falkit_spec.findings import FOUND, Finding, Report
+from falkit_spec.reports.words import plain
 
 if TYPE_CHECKING:
-    from falkit_contract.doctor import Diagnosis
     from falkit_contract.doctor._environment import Row
+    from falkit_spec.types import Object
 
-FOUND, NOT_LOOKED = 1, 3
-"""Exit codes."""
-_MOST_LINES = 1_000
-_LONGEST = 300
 _HERE = Path(".")
-_FAILING: dict[str, tuple[str, ...]] = {
-    "error": ("error",),
-    "warning": ("error", "warning"),
-    "never": (),
-}
 
 
 @click.command()
 @click.argument("paths", metavar="[PATH...]", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
-    "--fail-on",
-    type=click.Choice(list(_FAILING)),
-    default="warning",
-    show_default=True,
-    help="What makes the exit code 1; notes never do.",
+    "--json", "as_json", is_flag=True, help="Print JSON of another shape than --format json."
 )
+@reporting_options
 @click.option(
     "--control-token",
     envvar="FALKIT_CONTROL_TOKEN",
@@ -46,7 +36,9 @@ _FAILING: dict[str, tuple[str, ...]] = {
     metavar="TOKEN",
     help="For env: the mock's token, which one bound beyond this machine asks for.",
 )
-def doctor(paths: tuple[Path, ...], as_json: bool, fail_on: str, control_token: str | None) -> None:
+def doctor(
+    paths: tuple[Path, ...], as_json: bool, control_token: str | None, form: str, **chosen: Any
+) -> None:
     """Find what is wrong with hand-made mocks of fal.
 
     It reads the Python, JavaScript and TypeScript in files and folders (by default this one), runs
@@ -60,7 +52,8 @@ def doctor(paths: tuple[Path, ...], as_json: bool, fail_on: str, control_token: 
     A line with `falkit: ignore CODE` in a comment, on it or above it, is left out.
 
     Exits with 1 if something is wrong (with env: if a client doesn't reach the mock); else with
-    3 if something couldn't be looked at; else with 0.
+    3 if something couldn't be looked at; else with 0. With --format sarif or github, a pull request
+    shows it at the lines.
     """
     if paths == (Path("env"),):
         _env(as_json, control_token)
@@ -68,48 +61,34 @@ def doctor(paths: tuple[Path, ...], as_json: bool, fail_on: str, control_token: 
     missing = next((path for path in paths if not path.exists()), None)
     if missing is not None:
         raise click.UsageError(f"PATH: {str(missing)!r} doesn't exist; give a file or folder")
+    reporting = Reporting.of(form=form, **chosen)
     # Lazy: doctor env needs none of it.
     from falkit_contract.doctor import diagnose
+    from falkit_spec.reports.words import counted
 
     found = diagnose(paths or (_HERE,))
-    counts: Counter[str] = Counter(one.kind.severity for one in found.findings)
+    report = Report(
+        shlex.join(["falkit", "doctor", *map(str, paths)]), found.findings, found.problems
+    )
     if as_json:
-        listed = [one.to_json() for one in found.findings]
-        totals = {severity: counts[severity] for severity in get_args(Severity)}
-        told = {"files": found.looked_at, "with_mocks": found.with_mocks, **totals}
-        click.echo(json.dumps({**told, "findings": listed, "problems": found.problems}, indent=2))
-    else:
-        _print(found, counts)
-    failed = any(counts[severity] for severity in _FAILING[fail_on])
-    sys.exit(FOUND if failed else NOT_LOOKED if found.problems else 0)
+        reporting.form = None
+    code = reporting.finish(
+        report, files=True, of=f"{counted(found.with_mocks, 'file')} with mocks of fal"
+    )
+    if as_json:
+        told: Object = {"files": found.looked_at, "with_mocks": found.with_mocks}
+        told |= dict(report.counts().items())
+        told["findings"] = [_told(one) for one in report.findings]
+        click.echo(json.dumps({**told, "problems": [*found.problems]}, indent=2))
+    sys.exit(code)
 
 
-def _print(found: Diagnosis, counts: Counter[str]) -> None:
-    lines: list[str] = []
-    explained: set[str] = set()
-    for one in found.findings:
-        kind = one.kind
-        lines.append(f"{one.path}:{one.line}: {kind.severity} {kind.code}: {one.seen}")
-        if kind.code not in explained:
-            explained.add(kind.code)
-            lines += [f"    {kind.title}", f"    fal: {kind.fal}", f"    fix: {kind.fix}"]
-    lines += [f"falkit: not looked at: {problem}" for problem in found.problems]
-    for line in lines[:_MOST_LINES]:
-        click.echo(_plain(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"))
-    if len(lines) > _MOST_LINES:
-        click.echo(f"… and {len(lines) - _MOST_LINES:,} more lines; --json has them all")
-    told = ", ".join(_count(counts[severity], severity) for severity in get_args(Severity))
-    left = f"; {_count(len(found.problems), 'problem')}" if found.problems else ""
-    click.echo(f"{_count(found.with_mocks, 'file')} with mocks of fal: {told}{left}")
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
-
-
-def _plain(text: str) -> str:
-    """Return a line that does nothing to a terminal."""
-    return "".join(char if char.isprintable() else "�" for char in text)
+def _told(one: Finding) -> Object:
+    kind = one.kind
+    seen: Object = {"path": one.path, "line": one.line, "seen": one.seen}
+    told: Object = {"code": kind.code, "severity": kind.severity, "fal": kind.fal}
+    known: Object = {"accepted": one.accepted} if one.accepted else {}
+    return {**seen, **told, "fix": kind.fix, "see": kind.see, **known}
 
 
 def _env(as_json: bool, token: str | None) -> None:
@@ -124,9 +103,9 @@ def _env(as_json: bool, token: str | None) -> None:
         click.echo(report.key)
         wide = max(len(row.client) for row in report.rows)
         for row in report.rows:
-            click.echo(_plain(f"{row.verdict:<9} {row.client:<{wide}}  {row.why}"))
+            click.echo(plain(f"{row.verdict:<9} {row.client:<{wide}}  {row.why}"))
         for note in report.notes:
-            click.echo(_plain(f"note: {note}"))
+            click.echo(plain(f"note: {note}"))
         click.echo(_sum(report.rows))
     sys.exit(0 if all(row.verdict == "mock" for row in report.rows) else FOUND)
 

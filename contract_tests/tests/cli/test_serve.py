@@ -90,6 +90,7 @@ def test_first_line_names_the_urls_and_the_banner_goes_to_stderr(
         "control": f"{url}/__falkit",
         "seed": 5,
         "pid": served.process.pid,
+        "page": f"{url}/",
     }
     assert served.http.post(f"/fal.run/{T2V}", json=PROMPT).status_code == 200
     served.stop(signal.SIGINT)

@@ -21,6 +21,7 @@ NOT_NEEDED = {
 }
 OURS_NOT_NEEDED = {
     *("cli.console", "cli.gateway", "cli.seeding", "control", "gateway"),
+    "findings.looking",
     *("hosts.media", "hosts.realtime", "hosts.rest", "hosts.site", "hosts.sockets"),
     *("hosts.stream_reply", "hosts.streams", "hosts.websocket"),
     *("service.checks", "service.containers", "service.images", "service.inputs"),

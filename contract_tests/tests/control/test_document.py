@@ -18,8 +18,8 @@ def test_the_document_is_valid_openapi() -> None:
 
 def test_every_operation_of_the_document_is_there_and_no_other() -> None:
     app = create_app()
-    logs = (app.request_log, app.event_log)
-    router = control_router(app.service, app.catalog, *logs, lambda: None, app.services)
+    beside = (app.request_log, app.event_log, lambda: None, app, lambda: None)
+    router = control_router(app.service, app.catalog, *beside)
     documented = [
         item[method]["operationId"]
         for item in document()["paths"].values()

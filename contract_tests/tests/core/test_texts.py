@@ -8,6 +8,8 @@ import pytest
 
 from falkit_mock.core import iso, masked
 
+KEY = "5e0d6dc7-8a91-4c2b-9f3e-7b1d0c2a4e68:0f9a3c5d7e1b2846a0c9d8e7f6b5a413"
+
 
 @pytest.mark.parametrize(
     ("url", "shown"),
@@ -22,6 +24,8 @@ from falkit_mock.core import iso, masked
         ("http://a/h?a=1&my_token=xyz&b?sig=q#z", "http://a/h?a=1&my_token=***&b?sig=***#z"),
         ("http://a/?" + "?token" * 20_000, "http://a/?" + "?token" * 20_000),
         ("http://a/token=abc", "http://a/token=abc"),
+        (f"http://a/{KEY}/b?x={KEY.replace(':', '%3A')}", "http://a/***/b?x=***"),
+        (f"http://a/{KEY[:36]}", f"http://a/{KEY[:36]}"),
     ],
 )
 def test_what_looks_like_a_secret_in_a_url_is_masked(url: str, shown: str) -> None:

@@ -92,6 +92,29 @@ def test_json_has_it_all() -> None:
     assert (found["severity"], found["fal"], found["fix"]) == ("error", kind.fal, kind.fix)
 
 
+def test_a_pull_request_shows_findings_at_their_lines() -> None:
+    Path("test_it.py").write_text(HEAD + WHOLE)
+    annotated = doctor("--format", "github", "--out", "a.sarif")
+    assert annotated.output.startswith("::error file=test_it.py,line=2,title=whole-id-url%3A ")
+    (result,) = json.loads(Path("a.sarif").read_text())["runs"][0]["results"]
+    place = result["locations"][0]["physicalLocation"]
+    assert (place["artifactLocation"]["uri"], place["region"]["startLine"]) == ("test_it.py", 2)
+
+
+def test_what_is_known_does_not_fail_wherever_it_moves() -> None:
+    Path("test_it.py").write_text(HEAD + WHOLE)
+    known = ("--baseline", "known.toml")
+    assert doctor(*known, "--update-baseline", "--reason", "ticket 12").exit_code == 0
+    Path("test_it.py").write_text(HEAD + "\n\n" + WHOLE)
+    found = doctor(*known)
+    assert (found.exit_code, "accepted whole-id-url: test_it.py:4: " in found.output) == (0, True)
+    told = json.loads(doctor(*known, "--json").output)
+    assert (told["error"], told["findings"][0]["accepted"]) == (0, "ticket 12")
+    Path("test_it.py").write_text(HEAD + WHOLE.replace("flux", "kling"))
+    new = doctor(*known)
+    assert (new.exit_code, "in the baseline, and gone: whole-id-url" in new.output) == (1, True)
+
+
 def test_what_a_terminal_would_obey_is_not_printed() -> None:
     Path("test_it.py").write_text(
         HEAD + 'respx.get("https://queue.fal.run/a/b/c/requests/\\x1b[2J")\n'

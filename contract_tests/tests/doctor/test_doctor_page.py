@@ -11,10 +11,11 @@ from typing import get_args
 import pytest
 from click.testing import CliRunner
 
+from falkit_contract import doctor
 from falkit_contract.doctor import _files
 from falkit_contract.doctor._environment import Verdict
 from falkit_mock.cli import falkit
-from falkit_spec.findings import finding_kinds
+from finding_codes import kinds_in, row_of, rows_of
 from processes import FALKIT
 
 PAGE = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text("utf-8")
@@ -38,12 +39,7 @@ def test_the_example_is_found_to_be_wrong_as_shown(
 
 
 def test_each_code_is_in_the_table_as_it_is_explained() -> None:
-    table = PAGE.partition("<!-- codes: start -->\n")[2].partition("<!-- codes: end -->")[0]
-    rows = [
-        f"| `{kind.code}` | {kind.severity} | {kind.title} | {kind.fal} |"
-        for kind in finding_kinds().values()
-    ]
-    assert table.splitlines()[2:] == rows
+    assert rows_of(PAGE) == [row_of(kind) for kind in kinds_in(Path(doctor.__file__).parent)]
 
 
 def test_the_commands_of_the_beginning_are_there(

@@ -131,6 +131,11 @@ def test_metrics_name_the_worker_whose_they_are(instant: Several) -> None:
     assert kept["1"] == kept["2"] > 0
 
 
+def test_a_report_says_that_each_has_seen_its_own_requests_alone(instant: Several) -> None:
+    (problem,) = instant.ask("GET", "/__falkit/report").json["problems"]
+    assert "each has seen its own requests alone" in problem
+
+
 def test_the_request_log_has_all_requests_once_whoever_lists_it(instant: Several) -> None:
     instant.control("DELETE", "/requests")
     jobs = [instant.submit() for _ in range(OFTEN)]

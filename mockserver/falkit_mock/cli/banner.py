@@ -39,9 +39,12 @@ def announce(
         "pid": os.getpid(),
     }
     more = ""
+    if settings.page:
+        ready["page"] = f"{url}/"
+        more += f"\n    page to look at             {url}/"
     if settings.state is not None:
         ready["state"] = state = shown_state(settings.state)
-        more = f"\n    state                       {state}"
+        more += f"\n    state                       {state}"
     if gateway is not None:
         ready |= {"gateway": gateway.url, "ca": str(gateway.authority.certificate)}
         port = gateway.url.rpartition(":")[2]

@@ -34,6 +34,8 @@ _NOT_HERE = {
     "config": "a file can't name another",
     "fault": _RULES,
     "help": "it is of the command line alone",
+    "page": "it is of the command line alone; no-page = true leaves the page out",
+    "update-baseline": "it is of the command line alone",
     "rule": f"did you mean rules? {_RULES}",
 }
 

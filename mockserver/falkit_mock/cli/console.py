@@ -73,12 +73,14 @@ def delivery_text(delivery: Delivery, now: float, *, paused: bool = False) -> st
     ]
     if delivery.number > 1:
         parts.append(f"attempt {delivery.number}")
-    if delivery.faults:
+    if delivery.cause == "probe":
+        parts.append(_probed(delivery))
+    elif delivery.faults:
         parts.append(f"fault: {fault_names(delivery.faults)}")
     if apart:
         parts.append(f"at {iso(delivery.sent)} by the mock's clock")
     line = "  ".join(parts)
-    if delivery.status == "acknowledged":
+    if delivery.status == "acknowledged" or delivery.cause == "probe":
         return line
     return f"{line}{_INDENT}{_failure(delivery, apart=apart)}"
 
@@ -139,6 +141,15 @@ def _failure(delivery: Delivery, *, apart: bool) -> str:
     if delivery.number > 1 and delivery.cause == "job":
         return f"given up after {delivery.number} attempts{why}"
     return f"not taken, and not tried again{why}"
+
+
+def _probed(delivery: Delivery) -> str:
+    copy = "a re-serialised copy" if "reserialised" in delivery.faults else "a forged copy"
+    if delivery.status == "acknowledged":
+        return f"{copy} was taken; it should be refused"
+    return (
+        f"{copy} was refused, as it should be" if delivery.status_code else f"{copy} has no answer"
+    )
 
 
 def _status(delivery: Delivery) -> str:
@@ -230,9 +241,11 @@ class ConsoleLog:
         self._write(text, "info" if error is None else "warning", facts)
 
     def _delivered(self, delivery: Delivery) -> None:
-        taken = delivery.status == "acknowledged"
+        # A probe's refusal is what is wanted.
+        taken = (delivery.status == "acknowledged") is (delivery.cause != "probe")
         if self._failures_only:
-            alike = f"{delivery.url} {delivery.status} {delivery_reason(delivery)}"
+            reason = _probed if delivery.cause == "probe" else delivery_reason
+            alike = f"{delivery.url} {delivery.status} {reason(delivery)}"
             if taken or not self._is_wanted(alike):
                 return
         text = delivery_text(delivery, time.time(), paused=is_paused(self._clock))

@@ -13,6 +13,7 @@ from falkit_mock.cli.config import config_of, in_file, use_config
 from falkit_mock.cli.lasting import LASTING, WORKERS, Bytes
 from falkit_mock.cli.spend import BUDGET
 from falkit_mock.cli.tenants import TENANTS
+from falkit_mock.cli.webhook_options import WEBHOOKS
 from falkit_mock.core import count, iso
 from falkit_mock.core.network import GATEWAY_PORT, PORT
 from falkit_mock.core.settings import ASSUMPTIONS, SettingsError
@@ -101,29 +102,7 @@ _MOCK = (
         show_default=True,
         help="Media URLs that a browser on this machine opens, or such as fal's own.",
     ),
-    click.Option(
-        ["--webhook-schedule"],
-        type=click.Choice(["two-hours", "until-expiry", "observed"]),
-        default="two-hours",
-        show_default=True,
-        help="When webhooks that nobody took are sent again: by fal's older or newest account, or "
-        "as a receiver saw it.",
-    ),
-    click.Option(
-        ["--webhook-allow"],
-        multiple=True,
-        metavar="HOST[:PORT]",
-        help="Let webhooks go to this host too, a glob such as *.example.com; may be given more "
-        "than once.  [default: this machine]",
-    ),
-    click.Option(
-        ["--webhook-timestamps"],
-        type=click.Choice(["machine", "mock"]),
-        default="machine",
-        show_default=True,
-        help="Whose clock signatures are dated by: the machine's, as receivers compare with it, or "
-        "the mock's.",
-    ),
+    *WEBHOOKS,
     click.Option(
         ["--max-body"],
         default=64 * MiB,
@@ -183,6 +162,11 @@ _MOCK = (
         show_envvar=True,
         metavar="TOKEN",
         help="What the control API asks for.  [default: nothing on this machine, else made up]",
+    ),
+    click.Option(
+        ["--no-page"],
+        is_flag=True,
+        help="Show browsers no page at /, and keep no bodies of requests for it.",
     ),
     click.Option(
         ["--fault", "faults"],
@@ -305,6 +289,7 @@ def settings_of(chosen: Mapping[str, Any]) -> Settings:
     given = {name: chosen[name] for name in names if name not in ("source", "target")}
     given["control_token"] = given["control_token"] or None
     given["assumptions"] = given.pop("assume")
+    given["page"] = not given.pop("no_page")
     # The command line's rules come before the file's.
     rules = config.rules if config else ()
     outputs = config.outputs if config else ()

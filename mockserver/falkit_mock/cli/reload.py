@@ -7,9 +7,14 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+import click
+
+from falkit_mock.cli.config import in_file
+from falkit_mock.cli.options import note
 from falkit_mock.core import reason
 
 if TYPE_CHECKING:
+    from falkit_mock.app import MockApp
     from falkit_mock.cli.console import Level
     from falkit_spec import Catalog
 
@@ -76,3 +81,33 @@ class Reload:
     def _look(self) -> None:
         while not self._wait(_INTERVAL):
             self.check()
+
+
+def reload_of(catalog: Catalog, app: MockApp, *, tells: bool) -> Reload:
+    """Return what takes changes of a mock's files; a UsageError says that there are none."""
+    from falkit_mock.service.pins import Watch
+
+    ctx = click.get_current_context()
+    pins = any(kept.rule.pin is not None for kept in app.service.rules.all())
+    if not ctx.params["documents"] and not pins:
+        fix = "give it folders or files with --documents or --output"
+        raise click.UsageError(in_file(f"reload: there are no documents of yours to watch; {fix}"))
+
+    def say(line: str, level: Level) -> None:
+        # Click's context is of the thread that began.
+        if not tells:
+            return
+        with ctx.scope(cleanup=False):
+            note(line, level, always=level == "warning")
+
+    watches: list[Watch] = []
+    app.attend(lambda one, key: watches.append(Watch(one.service.rules, one.service.pins)))
+
+    def outputs() -> tuple[list[str], list[str]]:
+        # What all tenants have is said once.
+        found = [watch.check() for watch in [*watches]]
+        changes = dict.fromkeys(line for lines, _ in found for line in lines)
+        problems = dict.fromkeys(line for _, lines in found for line in lines)
+        return [*changes], [*problems]
+
+    return Reload(catalog, say, outputs=outputs)

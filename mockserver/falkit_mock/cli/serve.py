@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -30,8 +31,10 @@ from falkit_mock.cli.options import (
     refusing,
     settings_of,
 )
+from falkit_mock.cli.page import STAYS, stay
 from falkit_mock.cli.spend import EXCEEDED, Budget, over_together, share
 from falkit_mock.cli.stdin import STOP_WITH_STDIN, at_end_of_stdin
+from falkit_mock.cli.verdict import REPORT, Verdict
 from falkit_mock.core import reason
 from falkit_mock.core.network import PORT, listen, reached
 from falkit_mock.core.settings import shown_state
@@ -42,8 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from falkit_mock.app import MockApp
-    from falkit_mock.cli.console import Format, Level
-    from falkit_mock.cli.reload import Reload
+    from falkit_mock.cli.console import Format
     from falkit_mock.cli.summary import Summary
     from falkit_mock.cli.workers import Serve
     from falkit_mock.gateway import Policy
@@ -51,7 +53,6 @@ if TYPE_CHECKING:
     from falkit_mock.gateway.gateway import Gateway
     from falkit_mock.settings import Settings
     from falkit_mock.store.link import Link
-    from falkit_spec import Catalog
 
 
 # Addresses of other machines, or of another family than this one has.
@@ -72,7 +73,7 @@ class _Serve(click.Command):
 
 
 _WIDTH = {"max_content_width": 100}
-_SERVE = [*SERVE_OPTIONS, STOP_WITH_STDIN]
+_SERVE = [*SERVE_OPTIONS, *REPORT, STOP_WITH_STDIN]
 
 
 @click.command(cls=_Serve, params=_SERVE, epilog=EPILOG, context_settings=_WIDTH)
@@ -96,6 +97,7 @@ def serve(
     settings = settings_of(chosen)
     if workers > 1:
         _check_workers(settings, {**chosen, "with_gateway": with_gateway})
+    verdict = Verdict(chosen, "falkit serve")
     clock = clock_of(settings)
     note(config_line())
     with ExitStack() as sockets:
@@ -165,11 +167,16 @@ def serve(
 
             budget = Budget(app)
             service.hooks.ending.append(budget.check)
+            if verdict.wanted:
+                service.hooks.ending.append(lambda: verdict.look(app))
             server = MockServer(app, service, answers, app.gateway, room)
             if stop_with_stdin and link is None:
                 at_end_of_stdin(server.stop)
             if reload:
-                sockets.enter_context(_reload(catalog, app, tells=link is None or link.number == 1))
+                from falkit_mock.cli.reload import reload_of
+
+                tells = link is None or link.number == 1
+                sockets.enter_context(reload_of(catalog, app, tells=tells))
             # What is there by now stays, and jobs stay too: looking through them again and again
             # is a tenth of a submit's time. Few at once, so that nobody waits for it.
             gc.freeze()
@@ -181,9 +188,8 @@ def serve(
         if workers == 1:
             work(listener)
             carried.check()
-            if code := _ended(exceeded):
-                sys.exit(code)
-            return
+            code = verdict.finish()
+            sys.exit(_ended(exceeded) or code)
 
         def started(told: dict[str, Any]) -> None:
             if stop_with_stdin:
@@ -230,36 +236,6 @@ def _several(
             other.close()
 
 
-def _reload(catalog: Catalog, app: MockApp, *, tells: bool) -> Reload:
-    from falkit_mock.cli.reload import Reload
-    from falkit_mock.service.pins import Watch
-
-    ctx = click.get_current_context()
-    pins = any(kept.rule.pin is not None for kept in app.service.rules.all())
-    if not ctx.params["documents"] and not pins:
-        fix = "give it folders or files with --documents or --output"
-        raise click.UsageError(in_file(f"reload: there are no documents of yours to watch; {fix}"))
-
-    def say(line: str, level: Level) -> None:
-        # Click's context is of the thread that began.
-        if not tells:
-            return
-        with ctx.scope(cleanup=False):
-            note(line, level, always=level == "warning")
-
-    watches: list[Watch] = []
-    app.attend(lambda one, key: watches.append(Watch(one.service.rules, one.service.pins)))
-
-    def outputs() -> tuple[list[str], list[str]]:
-        # What all tenants have is said once.
-        found = [watch.check() for watch in [*watches]]
-        changes = dict.fromkeys(line for lines, _ in found for line in lines)
-        problems = dict.fromkeys(line for _, lines in found for line in lines)
-        return [*changes], [*problems]
-
-    return Reload(catalog, say, outputs=outputs)
-
-
 def _gateway(gate: socket.socket, mock: socket.socket, egress: Policy) -> Gateway:
     # Lazy: most mocks that serve have none.
     from falkit_mock.cli.gateway import one_line
@@ -296,7 +272,7 @@ _NOT_EXECUTABLE, _NOT_FOUND = _NOT_RUN = (126, 127)
 
 
 @click.command(
-    params=[*RUN_OPTIONS],
+    params=[*RUN_OPTIONS, *REPORT, STAYS],
     epilog=EPILOG,
     context_settings={**_WIDTH, "allow_interspersed_args": False},
 )
@@ -305,6 +281,7 @@ def run(
     egress: Policy,
     verbose: bool,
     quiet: bool,
+    stays: bool,
     command: tuple[str, ...],
     **chosen: Any,
 ) -> None:
@@ -318,9 +295,11 @@ def run(
     COMMAND finds the mock in FALKIT_BASE_URL, too, and so do `falkit clock` and the like within it.
 
     The exit code is the command's own: 127 if there is no such command, 126 if it can't be
-    executed, 128 and the number for a signal. Where that is 0 and --budget is exceeded, it is 1.
+    executed, 128 and the number for a signal. Where that is 0, it is 1 if --budget is exceeded or
+    something is found that --fail-on names, and 3 if that couldn't be looked at.
     """
     settings = settings_of(chosen)
+    verdict = Verdict(chosen, shlex.join(command))
     clock = clock_of(settings)
     note(config_line())
     catalog = catalog_of(settings)
@@ -376,13 +355,25 @@ def run(
                 facts = (f"mock at {url}", state, clock_line(clock, url))
                 started = "; ".join(filter(None, facts))
                 code = _run(child, command[0], lambda: note(started))
-                summary = server.call(lambda: summaries[0].text(code))
-                budget = Budget(server.wait())
+                app = server.wait()
+                if verdict.wanted or not quiet:
+                    server.call(lambda: verdict.look(app))
+                summary = server.call(lambda: summaries[0].text(code, verdict.report))
+                budget = Budget(app)
                 server.call(budget.check)
+                if stays and code not in _NOT_RUN:
+                    # What is done by hand from now on is in no report.
+                    note(summary)
+                    summary = ""
+                    # Lazy: most runs are over by now.
+                    from falkit_mock.page import address
+
+                    stay(address(url, app.guard.sessions))
             carried.check()
         if code not in _NOT_RUN:
             note(summary)
-    sys.exit(_ended([budget.line], code))
+    judged = verdict.finish(code)
+    sys.exit(_ended([budget.line], code) or judged)
 
 
 def _run(child: Child, name: str, started: Callable[[], None]) -> int:

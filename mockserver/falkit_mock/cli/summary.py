@@ -9,7 +9,7 @@ from textwrap import wrap
 from urllib.parse import quote
 
 from falkit_mock.cli.console import delivery_reason, is_paused, job_failure, shown_url
-from falkit_mock.core import count
+from falkit_mock.core import count, printable
 from falkit_mock.core.events import (
     AmountReached,
     Delivery,
@@ -29,6 +29,7 @@ from falkit_mock.service.service import Service
 from falkit_mock.service.spend import Spend, said, sums_here
 from falkit_spec import Catalog
 from falkit_spec.facts import dollars
+from falkit_spec.findings import Report
 
 _REQUEST = re.compile(r"/requests/[^/?,; ]+")
 _DIGITS = re.compile(r"[0-9]+")
@@ -41,6 +42,8 @@ _OTHER_LINES = (
     "falkit answered a pinned output",
     "fal_webhook: webhooks go to",
 )
+# Findings that have lines of their own: what jobs cost.
+_ELSEWHERE = ("cost-alert", "budget-exceeded")
 _RESULT = re.compile(r"/requests/[^/]+$")
 _TRUST = "the file of `falkit cert path` to trust (docs/run.md)"
 # What becomes of connections on which no request came.
@@ -186,10 +189,10 @@ class Summary:
             case _:
                 return
 
-    async def text(self, code: int = 0) -> str:
+    async def text(self, code: int = 0, report: Report | None = None) -> str:
         """Return the summary so far, without a line's end; call it on the mock's event loop.
 
-        `code` is the program's exit code.
+        `code` is the program's exit code, `report` what is wrong with the program.
         """
         sums = await sums_here(self._services(), self._catalog)
         first = [_counted(self._requests, "request", {"failed": self._failed.total()}, ", ")]
@@ -198,6 +201,7 @@ class Summary:
         if gateway is None or not gateway.egress.counts:
             first.append("nothing tried to leave")
         lines = ["; ".join(first), *self._cost_lines(Spend.of(sums))]
+        lines += [] if report is None else _found(report)
         lines += _grouped("  failed", self._failed)
         if self._made:
             lines += _wrapped(f"  {self._made.total()} by a rule: {_listed(self._made)}")
@@ -292,6 +296,21 @@ class Summary:
                 option = "--fault " if states[0].rule.pin is None else ""
                 lines.append(f"  never applied: {option}'{text}'{though}")
         return lines
+
+
+def _found(report: Report) -> list[str]:
+    """Return how much is wrong with the program, and the worst of it."""
+    new = [one for one in report.findings if not one.accepted and one.kind.code not in _ELSEWHERE]
+    counts = Counter(one.severity for one in new)
+    wrong = [count(counts[one], one) for one in ("error", "warning") if counts[one]]
+    if not wrong:
+        return []
+    # The worst stands first.
+    worst = new[0]
+    about = "" if worst.subject in worst.seen else f"{worst.subject}: "
+    code = worst.kind.code
+    told = f"  found {', '.join(wrong)}: {code}: {about}{worst.seen}  (falkit explain {code})"
+    return _wrapped(printable(told))
 
 
 def _keep_hint(hints: dict[str, str], record: RequestRecord) -> None:

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from falkit_mock.cli.running import RunningMock, json_option, note_empty, running_mock
 from falkit_mock.core import iso, printable
-from falkit_mock.core.events import VERDICTS, fault_names
+from falkit_mock.core.events import CAUSES, VERDICTS, fault_names
 from falkit_mock.webhooks.signing import ABOUT, SAMPLES, SampleName
 from falkit_spec.cli.options import document_options, read_catalog
 from falkit_spec.errors import UnknownEndpoint
@@ -47,6 +47,11 @@ def _text(delivery: dict[str, Any]) -> str:
 @running_mock
 @click.option("--url", metavar="URL", help="Only those to exactly this URL.")
 @click.option("--status", type=click.Choice(VERDICTS), help="Only those with this status.")
+@click.option(
+    "--cause",
+    type=click.Choice(CAUSES),
+    help="Only those with this cause; probes (--probe-webhooks) are listed only so.",
+)
 @click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many."
 )

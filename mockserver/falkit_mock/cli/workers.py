@@ -48,6 +48,8 @@ def check_workers(settings: Settings, chosen: Mapping[str, Any]) -> None:
         why = "gateway: it is of one process; leave it out, or leave out --workers"
     elif chosen["target"] is not None:
         why = "export-on-exit: the state file has all that workers leave; leave it out"
+    elif chosen["reports"]:
+        why = "report: each process knows its own calls alone; leave it out, or leave out --workers"
     if why:
         raise click.UsageError(in_file(why))
 

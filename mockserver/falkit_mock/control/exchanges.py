@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote, unquote_plus
 
-from falkit_mock.core import MASK, is_secret, masked
+from falkit_mock.core import MASK, REAL_KEY, is_secret, masked
 from falkit_mock.core.exchanges import MOST, Body, Exchange
 from falkit_mock.core.identity import key_id
 from falkit_spec import JSON
@@ -73,5 +73,6 @@ def _body(body: Body) -> dict[str, JSON]:
 
 
 def _masked(text: str) -> str:
-    """Return a text without tokens, and its URLs without their secrets."""
-    return _URL.sub(lambda found: masked(found[0]), _TOKEN.sub(MASK, text))
+    """Return a text without tokens and keys, and its URLs without their secrets."""
+    plain = REAL_KEY.sub(MASK, _TOKEN.sub(MASK, text))
+    return _URL.sub(lambda found: masked(found[0]), plain)

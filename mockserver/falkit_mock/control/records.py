@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -12,6 +12,7 @@ from falkit_mock.core import dumps
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
 from falkit_mock.core.telling import EventLog, RequestLog
+from falkit_mock.findings import App, report_of
 from falkit_mock.hosts import unless_gone
 from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply
 from falkit_mock.hosts.stream_reply import Stream
@@ -27,9 +28,9 @@ def record_operations(
     catalog: Catalog,
     request_log: RequestLog,
     event_log: EventLog,
-    services: Callable[[], Sequence[Service]],
+    app: App,
 ) -> dict[str, Operation]:
-    """Return the operations by their ids; `services` are those whose jobs are spent on."""
+    """Return the operations by their ids; `app` is all whose jobs are spent on."""
     requests = RequestControl(service, request_log)
     events = EventControl(service, event_log)
 
@@ -40,9 +41,14 @@ def record_operations(
         # Lazy: most mocks are never asked.
         from falkit_mock.service.spend import sums_of
 
-        sums, budget = await sums_of(services(), catalog), service.settings.budget
+        sums, budget = await sums_of(app.services(), catalog), service.settings.budget
         told = None if budget is None else f"{budget:f}"
         return answer(service, {**sums.to_json(), "budget": told})
+
+    async def report(call: Call) -> Reply:
+        url = f"{call.request.base_url}".rstrip("/")
+        found = await report_of(app, url, conclude=call.fields["conclude"])
+        return answer(service, found.to_json())
 
     return {
         "requests": requests.list,
@@ -51,6 +57,7 @@ def record_operations(
         "events": events.follow,
         "billing": billing,
         "spend": spend,
+        "report": report,
     }
 
 

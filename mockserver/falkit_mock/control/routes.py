@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from falkit_mock.control.state import rule_operations, state_operations
 from falkit_mock.control.webhooks import webhook_operations
 from falkit_mock.core import dumps, version
 from falkit_mock.core.network import CONTROL
+from falkit_mock.core.sessions import Sessions
 from falkit_mock.core.telling import EventLog, RequestLog
 from falkit_mock.hosts.replies import AnyReply, Reply, raw_reply
 from falkit_mock.service.service import Service
@@ -36,6 +37,7 @@ from falkit_mock.store.sharing import turn
 from falkit_spec import JSON, Catalog
 
 if TYPE_CHECKING:
+    from falkit_mock.findings import App
     from falkit_mock.gateway.gateway import Gateway
 
 METHODS = ("get", "put", "post", "delete", "patch")
@@ -116,15 +118,16 @@ def control_router(
     request_log: RequestLog,
     event_log: EventLog,
     gateway: Callable[[], Gateway | None],
-    services: Callable[[], Sequence[Service]],
+    app: App,
+    sessions: Callable[[], Sessions | None],
 ) -> ControlRouter:
-    """Return the control API; `services` are those whose jobs cost something."""
+    """Return the control API; `app` is all that is reported on."""
     operations = {
-        **mock_operations(service, gateway),
+        **mock_operations(service, gateway, sessions),
         **job_operations(service, catalog),
         **state_operations(service),
         **rule_operations(service, catalog),
-        **record_operations(service, catalog, request_log, event_log, services),
+        **record_operations(service, catalog, request_log, event_log, app),
         **webhook_operations(service, catalog),
         **endpoint_operations(service, catalog),
     }
@@ -151,7 +154,9 @@ def _in_turn(service: Service, operation: Operation) -> Operation:
 
 
 def mock_operations(
-    service: Service, gateway: Callable[[], Gateway | None]
+    service: Service,
+    gateway: Callable[[], Gateway | None],
+    sessions: Callable[[], Sessions | None],
 ) -> dict[str, Operation]:
     """Return the operations on the mock itself, by their ids."""
     began = time.monotonic()
@@ -179,6 +184,15 @@ def mock_operations(
             return answer(service, {"detail": "This mock was started without --gateway"}, 404)
         return answer(service, _gateway(found))
 
+    async def page(call: Call) -> Reply:
+        if not service.settings.page:
+            return answer(service, {"detail": "This mock was started with --no-page"}, 404)
+        # Lazy: nobody may open it.
+        from falkit_mock.page import address
+
+        url = call.request.url
+        return answer(service, {"url": address(f"{url.scheme}://{url.netloc}", sessions())})
+
     async def tenants(call: Call) -> Reply:
         return answer(service, {"detail": "This mock was started without --tenants"}, 404)
 
@@ -191,6 +205,7 @@ def mock_operations(
         "document": described,
         "health": health,
         "gateway": beside,
+        "openPage": page,
         "tenants": tenants,
         "forgetTenant": forget,
     }

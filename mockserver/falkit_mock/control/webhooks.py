@@ -131,6 +131,7 @@ def _filters(fields: Mapping[str, Any]) -> dict[str, Any]:
         "request_id": fields.get("request_id") or None,
         "url": fields.get("url") or None,
         "verdict": fields.get("status"),
+        "cause": fields.get("cause"),
     }
 
 

@@ -148,12 +148,21 @@ _PAIR = re.compile(r"([?&])([^=&#?]*)=([^&#]+)")
 _SECRET = re.compile("token|secret|key|sig|auth|pass|pwd|credential|jwt|session", re.I)
 
 
+# What a key of fal's looks like, its colon as it is or escaped.
+REAL_KEY = re.compile(
+    "(?<![0-9a-f-])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?::|%3a)[0-9a-f]{32}(?![0-9a-f])",
+    re.I,
+)
+
+
 def masked(url: str) -> str:
     """Return a URL with its password masked, and what its query has under a secret's name.
 
+    What looks like a key of fal's is masked wherever it is.
+
     A user without a password may be a token.
     """
-    return _PAIR.sub(_hidden, _USER.sub(_shown, url))
+    return REAL_KEY.sub(MASK, _PAIR.sub(_hidden, _USER.sub(_shown, url)))
 
 
 def is_secret(name: str) -> bool:

@@ -7,13 +7,17 @@ the control API) is a listener here, and none of them knows another.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
 from falkit_mock.core import masked
 from falkit_spec import JSON
+
+if TYPE_CHECKING:
+    from falkit_spec.findings import Finding
 
 # What became of one attempt: taken by the receiver, to be made again, given up, never made
 # because its target is not allowed, or never made by a fault.
@@ -26,8 +30,19 @@ def fault_names(faults: Iterable[str]) -> str:
     return ", ".join(f"webhook_{name}" for name in faults)
 
 
-# Why it was made: a job's end, or a person's request.
-Cause: TypeAlias = Literal["job", "resend", "trigger"]
+# Why it was made: a job's end, a person's request, or to see whether a receiver verifies.
+Cause: TypeAlias = Literal["job", "resend", "trigger", "probe"]
+CAUSES: tuple[Cause, ...] = get_args(Cause)
+
+
+# What in a path is an id: a number, hexadecimal, or a long word with digits.
+_IDS = re.compile(
+    r"(?<![^/])(?:[0-9]+|(?=[^/]*[0-9])(?:[0-9A-Fa-f-]{8,}|[0-9A-Za-z_-]{20,}))(?![^/])"
+)
+# What the error of an attempt begins with whose receiver took too long.
+NO_ANSWER = "no answer within"
+# What is done to an attempt that no receiver should take.
+_CORRUPTING = frozenset(("tampered", "stale", "unknown_key", "reserialised"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +104,23 @@ class Delivery:
         )
 
     @property
+    def receiver(self) -> str:
+        """Where it went: the URL without its query, `*` for what is another in each job's path."""
+        scheme, _, rest = masked(self.url).partition("?")[0].partition("://")
+        host, slash, path = rest.partition("/")
+        return f"{scheme}://{host}{slash}{_IDS.sub('*', path)}"
+
+    @property
+    def late(self) -> bool:
+        """Whether the receiver was still waited for when its time was over."""
+        return self.status_code is None and (self.error or "").startswith(NO_ANSWER)
+
+    @property
+    def corrupted(self) -> bool:
+        """Whether its signature doesn't fit it, by a fault or because it is a probe."""
+        return not _CORRUPTING.isdisjoint(self.faults)
+
+    @property
     def payload(self) -> Any:
         """The body as JSON."""
         return json.loads(self.body)
@@ -124,6 +156,12 @@ class RequestRecord:
     early: bool = False
     # Real milliseconds to the end of the reply; None until then.
     ms: float | None = None
+    # Told by no API and kept in no state: the program, as it names itself (User-Agent); the real
+    # moment at which the request came, in seconds of a clock of its own (perf_counter); and whether
+    # a stream of statuses was read to its end.
+    agent: bytes = field(default=b"", repr=False, compare=False)
+    began: float = field(default=0.0, repr=False, compare=False)
+    completed: bool = field(default=False, repr=False, compare=False)
 
     def as_json(self) -> dict[str, JSON]:
         """Return it as the control API lists it."""
@@ -208,6 +246,8 @@ class DeliveryAttempted:
 
     kind: ClassVar[str] = "delivery_attempted"
     delivery: Delivery
+    # The real moment at which it began, by the clock of RequestRecord.began.
+    began: float = 0.0
 
     def to_json(self) -> dict[str, JSON]:
         """Return it as the stream of events has it, without headers and bodies."""
@@ -235,6 +275,8 @@ class HostContacted(NamedTuple):
     # Unix seconds.
     time: float
     allowed: bool
+    # Whether it was sent a key of fal's, as far as that can be seen.
+    key: bool = False
 
     @property
     def kind(self) -> str:
@@ -277,9 +319,24 @@ class AmountReached(NamedTuple):
         }
 
 
+class FindingMade(NamedTuple):
+    """Something was found wrong with the program that calls the mock, for the first time."""
+
+    finding: Finding
+
+    @property
+    def kind(self) -> str:
+        """The event's name."""
+        return "finding_made"
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return it as the stream of events has it."""
+        return self.finding.to_json()
+
+
 # The events that are kept for those who follow them, and all that listeners get.
 LoggedEvent: TypeAlias = (
-    RequestAnswered | JobChanged | DeliveryAttempted | HostContacted | AmountReached
+    RequestAnswered | JobChanged | DeliveryAttempted | HostContacted | AmountReached | FindingMade
 )
 Event: TypeAlias = RequestArrived | LoggedEvent
 

@@ -14,6 +14,7 @@ from hashlib import blake2b, sha256
 from random import Random
 from typing import Literal, NamedTuple, TypeAlias, cast
 
+from falkit_mock.core import REAL_KEY
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.errors import Unauthenticated
 from falkit_spec import JSON
@@ -229,6 +230,12 @@ def key_id(authorization: str) -> str:
         return authorization[4:].strip().partition(":")[0]
     scheme, _, credential = authorization.strip().partition(" ")
     return credential.strip().partition(":")[0] if scheme.lower() == "key" else scheme.lower()
+
+
+def holds_key(authorization: str) -> bool:
+    """Tell whether a header has a key of fal's: by its scheme, which is fal's own, or its form."""
+    scheme, _, credential = authorization.strip().partition(" ")
+    return bool(credential) and (scheme.lower() == "key" or bool(REAL_KEY.search(credential)))
 
 
 def owner_of(authorization: str) -> str:

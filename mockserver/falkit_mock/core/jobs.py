@@ -24,6 +24,8 @@ WebhookFaultName: TypeAlias = Literal[
     "stale",
     "unknown_key",
     "slow",
+    # No rule has this one: probes alone.
+    "reserialised",
 ]
 
 

@@ -72,6 +72,8 @@ CONTROL, PROBES = "/__falkit", ("/health", "/ready", "/metrics")
 # Where a browser finds the page; its files are below the second.
 PAGE, PAGE_FILES = "/", f"{CONTROL}/page"
 OWN = frozenset((PAGE, *PROBES))
+# What calls the control API says of itself.
+CLIENT = b"x-falkit-client"
 
 
 def is_control(path: str, headers: Mapping[bytes, bytes]) -> bool:

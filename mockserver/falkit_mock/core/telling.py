@@ -17,6 +17,7 @@ from falkit_mock.core.events import (
     AmountReached,
     DeliveryAttempted,
     Event,
+    FindingMade,
     HostContacted,
     JobChanged,
     LoggedEvent,
@@ -88,6 +89,7 @@ class EventLog:
         DeliveryAttempted,
         HostContacted,
         AmountReached,
+        FindingMade,
     )
 
     def __init__(self, size: int = _KEPT) -> None:

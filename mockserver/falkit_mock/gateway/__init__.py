@@ -57,9 +57,9 @@ class Egress:
         self.counts: Counter[tuple[str, int]] = Counter()
         self.heard = heard
 
-    def attempt(self, host: str, port: int) -> bool:
-        """Note a call to another host; return whether it may go out."""
-        attempt = HostContacted(host, port, time.time(), self.policy == "allow")
+    def attempt(self, host: str, port: int, *, key: bool = False) -> bool:
+        """Note a call to another host, with a key of fal's or not; return whether it may go out."""
+        attempt = HostContacted(host, port, time.time(), self.policy == "allow", key)
         self.attempts.append(attempt)
         self.counts[host, port] += 1
         if self.heard is not None:

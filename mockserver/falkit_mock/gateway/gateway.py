@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
+from falkit_mock.core import REAL_KEY
+from falkit_mock.core.identity import holds_key
 from falkit_mock.core.network import (
     MEDIA,
     MEDIA_BASE,
@@ -138,7 +140,7 @@ class GatewayConnection(asyncio.Protocol):
         if is_this_machine(host) and caller and not is_this_machine(caller[0]):
             text = f"falkit lets callers on other machines reach nothing on its own, as {host}."
             self._refuse(403, f"Blocked by falkit: {host}:{port}", text)
-        elif not is_this_machine(host) and not egress.attempt(host, port):
+        elif not is_this_machine(host) and not egress.attempt(host, port, key=_key(request)):
             text = f"falkit let nothing out to {host}:{port}; --egress allow would."
             if is_router(host):
                 text += f" Of that host it answers {ROUTED}… alone, not {request.path}."
@@ -282,6 +284,11 @@ def _is_answered(request: RequestHead) -> bool:
     if not is_router(request.host):
         return is_fal(request.host)
     return request.scheme == "CONNECT" or request.path.startswith(ROUTED)
+
+
+def _key(request: RequestHead) -> bool:
+    """Tell whether a request to another host has a key of fal's in it; in a tunnel none is seen."""
+    return holds_key(request.value(b"authorization")) or bool(REAL_KEY.search(request.path))
 
 
 class _Handoff(asyncio.Protocol):

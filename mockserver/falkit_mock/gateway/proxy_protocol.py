@@ -89,6 +89,11 @@ class RequestHead:
         """Tell whether a header, named in small letters, is there."""
         return any(_name(row) == name for row in self.headers.split(b"\r\n"))
 
+    def value(self, name: bytes) -> str:
+        """Return the value of a header, named in small letters; "" where it isn't there."""
+        rows = (row for row in self.headers.split(b"\r\n") if _name(row) == name)
+        return next(rows, b"").partition(b":")[2].strip().decode("latin-1")
+
 
 def _name(row: bytes) -> bytes:
     return row.partition(b":")[0].strip().lower()

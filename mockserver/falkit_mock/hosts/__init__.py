@@ -93,7 +93,7 @@ class RequestContext:
         # The fault that corrupts the reply on its way out.
         self.reply_fault: str | None = None
         client = scope.get("client")
-        self.record = RequestRecord(
+        self.record = record = RequestRecord(
             now,
             self.method,
             headers.get(b"host", b"").decode("latin-1"),
@@ -101,6 +101,9 @@ class RequestContext:
             key_id(self.authorization),
             f"{client[0]}:{client[1]}" if client else "",
         )
+        # Not by name, which takes longer.
+        record.agent = headers.get(b"user-agent", b"")
+        record.began = self.began
 
     @cached_property
     def query(self) -> QueryParams:

@@ -245,6 +245,8 @@ class FalRun(Host):
 
             return await streamed(service, context, request, magic)
         job = await started(service, request, magic)
+        # Also of a call whose caller hangs up.
+        context.record.request_id = job.id
         if job.outcome is None or service.clock.now() < job.ends:
             job = await unless_gone(context.receive, service.finish(job))
         note_job(context, job)

@@ -144,7 +144,7 @@ class Queue(Host):
         return self._service.logs(job, now, self._catalog.at(job.path))
 
     async def _stream(self, job: Job, context: RequestContext) -> AnyReply:
-        events = self._events(job, context.address, with_logs=_wants_logs(context))
+        events = self._events(job, context, with_logs=_wants_logs(context))
         # Lazy: most jobs are polled.
         from falkit_mock.hosts.stream_reply import Stream
 
@@ -152,7 +152,7 @@ class Queue(Host):
         return Stream(events, headers=headers, media_type="text/event-stream")
 
     async def _events(
-        self, job: Job, address: Address, *, with_logs: bool
+        self, job: Job, context: RequestContext, *, with_logs: bool
     ) -> AsyncGenerator[bytes]:
         """Yield the status each time it reads differently, until the job is done."""
         service, clock = self._service, self._service.clock
@@ -163,7 +163,7 @@ class Queue(Host):
             job = service.store.get(job.id) or job
             try:
                 now = clock.now()
-                body = await self._status_body(job, address, now, with_logs=with_logs)
+                body = await self._status_body(job, context.address, now, with_logs=with_logs)
             except ShuttingDown:
                 return
             if service.store.journal is not None:
@@ -176,6 +176,7 @@ class Queue(Host):
                 yield b": keep-alive\n\n"
                 silent_since = clock.now()
             if body["status"] == "COMPLETED":
+                context.record.completed = True
                 return
             if job.progression == "polls":
                 await self._looked_at(job)

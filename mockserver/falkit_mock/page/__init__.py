@@ -79,13 +79,13 @@ class Page:
 
     async def answer(self, request: Request) -> Reply:
         """Answer; a refusal is raised as a WireError."""
-        name: str = request.path_params.get("name", "")
+        name: str | None = request.path_params.get("name")
         if name == _SESSION and self._sessions is not None:
             return await self._session(request, self._sessions)
         self._check_files(request.scope)
         if request.method == "POST":
             raise WireError({"detail": "Method Not Allowed"}, status_code=405)
-        if name:
+        if name is not None:
             return self._file(request, name)
         try:
             self._check(request.scope)

@@ -50,6 +50,10 @@ class Hooks:
     # somebody has asked for one.
     ledger: object = None
     meter: object = None
+    # Waits for probes of receivers that are under way, where they are probed.
+    probing: Act | None = None
+    # What watches the program that calls the mock (findings).
+    watcher: object = None
 
 
 Decision: TypeAlias = Literal["allow", "forbid", "hide"]

@@ -266,7 +266,7 @@ class Store:
             for number, piece in other.uploads.pieces(upload.id).items():
                 here = replace(piece, blob=blobs.get(piece.blob, piece.blob))
                 self.uploads.put_piece(upload.id, number, here)
-        for delivery in other.deliveries.select():
+        for delivery in other.deliveries.all():
             self.deliveries.add(delivery)
         keys = other.deliveries.keys()
         for key in keys:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Container, Iterable
 from dataclasses import dataclass
 from itertools import dropwhile, islice
 
-from falkit_mock.core.events import Delivery, Verdict
+from falkit_mock.core.events import Cause, Delivery, Verdict
 from falkit_mock.store.tables import MakeTable
 
 
@@ -26,13 +26,28 @@ class DeliveryStore:
         self._all: dict[str, Delivery] = table("deliveries", Delivery)
         self._keys: dict[int, KeyRecord] = table("webhook_keys", KeyRecord)
         self._of_job: dict[str, list[Delivery]] = {}
+        # The receivers that were probed, as `receiver` has them.
+        self.probed: set[str] = set()
         # The ids of attempts whose place is still to be known, since others may come before them.
         self.unplaced: Callable[[], Container[str]] = tuple
         self.reloaded()
 
     def add(self, delivery: Delivery) -> None:
         self._all[delivery.id] = delivery
+        self._note(delivery)
+
+    def _note(self, delivery: Delivery) -> None:
         self._of_job.setdefault(delivery.request_id, []).append(delivery)
+        if delivery.cause == "probe" and delivery.status_code is not None:
+            self.probed.add(delivery.receiver)
+
+    def all(self) -> list[Delivery]:
+        """Return every delivery, probes included, in the order in which they ended."""
+        return [*self._all.values()]
+
+    def unprobed(self) -> set[str]:
+        """Return the receivers that have answered no probe that was sent to them."""
+        return {each.receiver for each in self.select(cause="probe")} - self.probed
 
     def get(self, delivery_id: str) -> Delivery | None:
         return self._all.get(delivery_id)
@@ -43,6 +58,7 @@ class DeliveryStore:
         request_id: str | None = None,
         url: str | None = None,
         verdict: Verdict | None = None,
+        cause: Cause | None = None,
         before: str | None = None,
         limit: int | None = None,
         placed: bool = False,
@@ -50,7 +66,8 @@ class DeliveryStore:
         """Return the newest deliveries that match, `limit` of them; the newest is the last.
 
         With the id of a delivery as `before`, those that were logged before it; with `placed` those
-        that all who share the store list in the same order.
+        that all who share the store list in the same order. Probes, which are no webhooks of their
+        jobs, are among them only where they are the cause that is asked for.
         """
         unplaced = self.unplaced() if placed else ()
         of_job = self._of_job.get(request_id, []) if request_id and before is None else None
@@ -65,6 +82,7 @@ class DeliveryStore:
             and request_id in (None, delivery.request_id)
             and url in (None, delivery.url)
             and verdict in (None, delivery.status)
+            and (delivery.cause != "probe" if cause is None else delivery.cause == cause)
         )
         return [*islice(found, limit)][::-1]
 
@@ -74,10 +92,14 @@ class DeliveryStore:
         request_id: str | None = None,
         url: str | None = None,
         verdict: Verdict | None = None,
+        cause: Cause | None = None,
         placed: bool = False,
     ) -> int:
         """Return how many deliveries match, as `select` finds them."""
-        return len(self.select(request_id=request_id, url=url, verdict=verdict, placed=placed))
+        found = self.select(
+            request_id=request_id, url=url, verdict=verdict, cause=cause, placed=placed
+        )
+        return len(found)
 
     def last(self, request_id: str) -> Delivery | None:
         """Return the newest attempt that a job's end caused, whatever copies of it came after.
@@ -104,7 +126,7 @@ class DeliveryStore:
                 self._of_job[gone.request_id].remove(gone)
         for id in ids:
             if (found := self._all.get(id)) is not None:
-                self._of_job.setdefault(found.request_id, []).append(found)
+                self._note(found)
         # What is still to be stored comes behind what others have.
         unplaced = self.unplaced()
         for job in {self._all[id].request_id for id in ids if id in self._all}:
@@ -121,6 +143,7 @@ class DeliveryStore:
     def reloaded(self) -> None:
         """Go by attempts that are all others."""
         self._of_job = {}
+        self.probed = set()
         self.refreshed((), self._all)
 
     def keys(self) -> list[KeyRecord]:
@@ -139,3 +162,4 @@ class DeliveryStore:
         """Forget every attempt; the keys stay."""
         self._all.clear()
         self._of_job.clear()
+        self.probed.clear()

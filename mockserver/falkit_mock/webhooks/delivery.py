@@ -208,7 +208,7 @@ class Deliveries:
         target = self._find(request_id, url, cause)
         number = self._store.deliveries.count(request_id=request_id) + 1
         by_hand = PendingDelivery(request_id, target, user, cause, body=body, number=number)
-        attempt = self._start(self._attempt(by_hand, self.schedule.timeout_of(1), once=True))
+        attempt = self.start(self.attempt(by_hand, self.schedule.timeout_of(1), once=True))
         await asyncio.wait({attempt})
         if attempt.cancelled():
             raise NotDelivered("the mock was emptied or stopped before the receiver had answered")
@@ -219,7 +219,8 @@ class Deliveries:
 
     def _taken(self, made: Delivery, waiting: PendingDelivery) -> None:
         """End the retries of a webhook that its receiver has acknowledged by hand."""
-        if made.status == "acknowledged" and waiting.number and waiting.target.url == made.url:
+        taken = made.status == "acknowledged" and made.cause != "probe"
+        if taken and waiting.number and waiting.target.url == made.url:
             waiting.acknowledged = True
             waiting.due.set()
             del self._pending[made.request_id]
@@ -236,9 +237,9 @@ class Deliveries:
 
     def _add(self, pending: PendingDelivery) -> None:
         self._pending[pending.request_id] = pending
-        pending.task = self._start(self._deliver(pending))
+        pending.task = self.start(self._deliver(pending))
 
-    def _start(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+    def start(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         """Run a coroutine that ends when the mock is emptied or stopped."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -260,7 +261,7 @@ class Deliveries:
                     return
                 pending.number += 1
                 pending.next = math.inf
-                delivery = await self._attempt(pending, self.schedule.timeout_of(pending.number))
+                delivery = await self.attempt(pending, self.schedule.timeout_of(pending.number))
                 pending.tried.set()
                 if self._held_back is not None:
                     self._held_back.due.set()
@@ -311,7 +312,7 @@ class Deliveries:
         pending.gone = self._closes(job)
         for turn in range(1, int(job.faults.webhook_number("duplicate", "copies"))):
             apart = job.faults.webhook_number("duplicate", "seconds")
-            self._start(self._copy(pending, pending.first + turn * apart))
+            self.start(self._copy(pending, pending.first + turn * apart))
         return True
 
     async def _delay(self, pending: PendingDelivery, ended: float) -> None:
@@ -328,9 +329,9 @@ class Deliveries:
     async def _copy(self, pending: PendingDelivery, moment: float) -> None:
         """Send a webhook once more at a moment, whatever comes of the others."""
         await self._clock.sleep_until(moment)
-        await self._attempt(pending, self.schedule.timeout_of(pending.number), once=True)
+        await self.attempt(pending, self.schedule.timeout_of(pending.number), once=True)
 
-    async def _attempt(
+    async def attempt(
         self, pending: PendingDelivery, timeout: float, *, once: bool = False
     ) -> Delivery:
         """Send a webhook once, record what came of it, and decide when it is sent again.
@@ -368,6 +369,7 @@ class Deliveries:
                 (*pending.faults.delivery(), *faults),
             ),
             claimed=not once,
+            began=began,
         )
 
     def _find(self, request_id: str, url: str, cause: Cause) -> Target:
@@ -385,11 +387,11 @@ class Deliveries:
         id, now = self._identity.delivery_id(), self._clock.now()
         self._record(Delivery.unsent(id, request_id, url, cause, now, status, why, faults))
 
-    def _record(self, delivery: Delivery, *, claimed: bool = True) -> Delivery:
+    def _record(self, delivery: Delivery, *, claimed: bool = True, began: float = 0.0) -> Delivery:
         """Store an attempt that is over, and tell all who listen; nobody claims a copy."""
         self._store.deliveries.add(delivery)
         if self._claims is not None and delivery.cause == "job" and claimed:
             self._claims.end(delivery.request_id)
         self.recorded.ring()
-        self._events.emit(DeliveryAttempted(delivery))
+        self._events.emit(DeliveryAttempted(delivery, began))
         return delivery

@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 import httptools
 
 from falkit_mock.core.clock import Clock
+from falkit_mock.core.events import NO_ANSWER
 from falkit_mock.webhooks import SendFailed
 from falkit_mock.webhooks.targets import Target
 
@@ -100,7 +101,7 @@ class Receivers:
             async with self._clock.timeout_at(self._clock.now() + timeout):
                 answer = await self.sender.send(target, headers, body)
         except TimeoutError:
-            return None, f"no answer within {timeout:g} s"
+            return None, f"{NO_ANSWER} {timeout:g} s"
         except SendFailed as failure:
             error = str(failure)
         # It answers, or can't be reached at all.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 from falkit_mock.core import dumps
 from falkit_mock.core.clock import Clock
 from falkit_mock.core.fal_errors import model_error, platform_error, refusal
-from falkit_mock.core.jobs import JobFaults, Outcome
+from falkit_mock.core.jobs import JobFaults, Outcome, WebhookFaultName
 from falkit_mock.core.settings import JwksPadding
 from falkit_mock.store import DeliveryStore, KeyRecord
 from falkit_mock.webhooks import KeyInUse
@@ -167,7 +167,22 @@ def sign_attempt(
         found.append("tampered")
         # Still JSON in the same form, so that a receiver which doesn't verify is deceived.
         body = body[:-1] + b', "tampered": true}'
+    if faults.corrupts("reserialised", number):
+        found.append("reserialised")
+        body = _reserialised(body)
     return head, body, tuple(found)
+
+
+# What is wrong with the probes: who signed the one, and that the other's bytes weren't signed.
+PROBE_FAULTS: tuple[WebhookFaultName, ...] = ("unknown_key", "reserialised")
+
+
+def _reserialised(body: bytes) -> bytes:
+    """Write the same JSON without the spaces, as JavaScript does.
+
+    The order stays, so that whoever writes it again in fal's way gets the bytes that were signed.
+    """
+    return json.dumps(json.loads(body), separators=(",", ":")).encode()
 
 
 def user_id(key_id: str) -> str:

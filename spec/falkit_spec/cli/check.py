@@ -13,9 +13,10 @@ import click
 from falkit_spec.catalog import Catalog
 from falkit_spec.cli.options import document_options, format_option, read_catalog
 from falkit_spec.drift.recordings import Call, Recordings, read_recordings
-from falkit_spec.drift.report import BREAKING, INCOMPARABLE, plain
+from falkit_spec.drift.report import plain
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import SpecError
+from falkit_spec.findings import FINE, FOUND, NOT_LOOKED
 from falkit_spec.types import JSON, Object
 
 _MOST_LINES = 1_000
@@ -64,7 +65,7 @@ def check(
     were recorded are left out.
 
     Exits with 1 if something is wrong; else with 3 if something couldn't be judged, such as
-    an endpoint without a document; else with 0.
+    an endpoint without a document, or nothing was there to judge; else with 0.
     """
     catalog = read_catalog(documents, as_of)
     found = read_recordings(files, endpoint, outputs=outputs)
@@ -79,7 +80,9 @@ def check(
         left = f"; {refused:,} that fal refused already" if refused else ""
         total = "1 call" if judged == 1 else f"{judged:,} calls"
         click.echo(f"{total} judged, {wrong_calls:,} of them wrong{left}")
-    sys.exit(BREAKING if findings else INCOMPARABLE if found.problems else 0)
+    # Where nothing was judged, nothing is fine.
+    looked = bool(judged) and not found.problems
+    sys.exit(FOUND if findings else FINE if looked else NOT_LOOKED)
 
 
 def judge(catalog: Catalog, recordings: Recordings) -> tuple[list[Finding], int, int]:

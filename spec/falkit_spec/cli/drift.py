@@ -18,7 +18,6 @@ from falkit_spec.document import Document, is_id
 from falkit_spec.drift.fetch import Fetcher, address_of
 from falkit_spec.drift.folder import Folder, checked, newest, today
 from falkit_spec.drift.report import (
-    INCOMPARABLE,
     Row,
     as_json,
     exit_code,
@@ -28,6 +27,7 @@ from falkit_spec.drift.report import (
     row_of,
 )
 from falkit_spec.errors import BadDocument, SpecError, UnknownDate
+from falkit_spec.findings import FINE, NOT_LOOKED
 from falkit_spec.lock import DATE, Lock, date_of
 from falkit_spec.sources import FOLDER, check_places, read_sources
 
@@ -221,7 +221,7 @@ def update(
             row.error = reason(error)
     _save(folder)
     print_rows(rows, folder.notes, prose=False)
-    sys.exit(INCOMPARABLE if folder.notes or any(row.error for row in rows) else 0)
+    sys.exit(NOT_LOOKED if folder.notes or any(row.error for row in rows) else FINE)
 
 
 class _Versions:

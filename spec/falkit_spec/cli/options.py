@@ -1,4 +1,4 @@
-"""`--documents` and `--as-of`: the options by which every command chooses its documents."""
+"""Options that several commands have: which documents count, and what of findings fails."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from copy import copy
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -16,6 +16,9 @@ from falkit_spec.cli.project import ConfigError, beside, find_config, read_table
 from falkit_spec.errors import BadDocument, UnknownDate
 from falkit_spec.sources import FOLDER, VARIABLE
 from falkit_spec.types import is_array
+
+if TYPE_CHECKING:
+    from falkit_spec.findings import FailOn
 
 # Where a command keeps which file named the documents, for what is wrong with them.
 _TOLD = "falkit.documents"
@@ -59,6 +62,38 @@ format_option = click.option(
     default="text",
     show_default=True,
     help="How to print it.",
+)
+
+
+def fail_on_option(default: FailOn) -> click.Option:
+    """Return --fail-on."""
+    return click.Option(
+        ["--fail-on"],
+        type=click.Choice(["error", "warning", "never"]),
+        default=default,
+        show_default=True,
+        help="What makes the exit code 1; notes never do.",
+    )
+
+
+BASELINE = (
+    click.Option(
+        ["--baseline"],
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        help="Accept the findings that this file lists, each until its date, such as "
+        "falkit-baseline.toml.",
+    ),
+    click.Option(
+        ["--update-baseline"],
+        is_flag=True,
+        help="Write what is found now to that file: reasons stay, what is gone is dropped.",
+    ),
+    click.Option(
+        ["--reason"],
+        metavar="TEXT",
+        help="With --update-baseline: why what is new is accepted.",
+    ),
 )
 
 

@@ -11,10 +11,8 @@ import click
 from falkit_spec.document import Document
 from falkit_spec.drift.compare import Change, compare
 from falkit_spec.errors import SpecError
+from falkit_spec.findings import FINE, FOUND, NOT_LOOKED
 from falkit_spec.types import JSON, Object
-
-BREAKING, INCOMPARABLE = 1, 3
-"""Exit codes."""
 
 
 @dataclass
@@ -107,5 +105,5 @@ def _described(document: Document | None) -> JSON:
 def exit_code(rows: Sequence[Row], problems: Sequence[str]) -> int:
     found = _counted(rows)
     if found["breaking"]:
-        return BREAKING
-    return INCOMPARABLE if problems or found["incomparable"] or not rows else 0
+        return FOUND
+    return NOT_LOOKED if problems or found["incomparable"] or not rows else FINE

@@ -1,0 +1,170 @@
+"""A report as one page of HTML, without a script, that asks for nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from html import escape
+from pathlib import Path
+
+from falkit_spec.findings import Finding, Report
+from falkit_spec.reports.words import (
+    MOST,
+    cost,
+    counted,
+    first_seen,
+    place,
+    plain,
+    verdict,
+    what,
+    worst_first,
+)
+from falkit_spec.types import is_array, is_object
+
+_SHAPES = {
+    "error": "M5 0h6l5 5v6l-5 5H5l-5-5V5zM4 5l3 3-3 3 1 1 3-3 3 3 1-1-3-3 3-3-1-1-3 3-3-3z",
+    "warning": "M8 0l8 15H0zM7 5v5h2V5zM7 11v2h2v-2z",
+    "note": "M8 1a7 7 0 110 14A7 7 0 018 1zM7 4v2h2V4zM7 7v5h2V7z",
+    "fine": "M6 14L0 8l2-2 4 4 8-8 2 2z",
+}
+
+
+def as_html(report: Report) -> str:
+    """Return a report as a page."""
+    style = Path(__file__).with_name("page.css").read_text("utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    findings = worst_first(report.findings)
+    new = [one for one in findings if not one.accepted]
+    parts = [
+        _header(report),
+        _listed("Could not be looked at", report.problems, "error"),
+        _findings(new),
+        _accepted(findings[len(new) :]),
+        _listed("In the baseline, and gone: these entries can go", report.unmatched, "note"),
+        _spend(report),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="referrer" content="no-referrer">\n'
+        f"<title>falkit: {_text(verdict(report)[1])}</title>\n<style>{style}</style>\n"
+        f"</head>\n<body>\n{''.join(filter(None, parts))}"
+        "<footer>falkit explain CODE says more of a code.</footer>\n</body>\n</html>\n"
+    )
+
+
+def _header(report: Report) -> str:
+    shape, words = verdict(report)
+    counts = report.counts()
+    accepted = sum(bool(one.accepted) for one in report.findings)
+    figures = [(f"{name}s", f"{number:,}", "") for name, number in counts.items()]
+    figures.append(("accepted", f"{accepted:,}", ""))
+    for name, numbers in (("requests", report.requests), ("jobs", report.jobs)):
+        if isinstance(total := numbers.get("total"), int):
+            kinds = [
+                f"{number:,} {_text(kind)}"
+                for kind, number in numbers.items()
+                if kind != "total" and isinstance(number, int) and number
+            ]
+            figures.append((name, f"{total:,}", ", ".join(kinds)))
+    if said := cost(report):
+        amount, _, more = said.removeprefix("would have cost ").partition(", ")
+        figures.append(("would have cost", _text(amount), _text(more)))
+    shown = "".join(
+        f"<div><dt>{name}</dt><dd>{number}{f'<small>{more}</small>' if more else ''}</dd></div>"
+        for name, number, more in figures
+    )
+    return (
+        f'<header>\n<h1><span class="{shape}">{_shape(shape)}</span>{_text(words)}</h1>\n'
+        f'<p class="faint"><code>{_text(report.command)}</code></p>\n'
+        f'<dl class="figures">{shown}</dl>\n</header>\n'
+    )
+
+
+def _findings(findings: list[Finding]) -> str:
+    if not findings:
+        return ""
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for one in findings[:MOST]:
+        groups.setdefault((one.severity, one.kind.code), []).append(one)
+    articles = "".join(map(_article, groups.values()))
+    more = len(findings) - MOST
+    left = f'<p class="faint">… and {counted(more, "more finding")}</p>\n' if more > 0 else ""
+    return f"<section>\n<h2>Findings</h2>\n{articles}{left}</section>\n"
+
+
+def _article(findings: list[Finding]) -> str:
+    kind, severity = findings[0].kind, findings[0].severity
+    means = {"fal": kind.fal, "fix": kind.fix, "why": kind.why, "read": f"docs/{kind.see}"}
+    meaning = "".join(f"<dt>{n}</dt><dd>{_text(words, 1000)}</dd>" for n, words in means.items())
+    return (
+        f'<article>\n<h3><span class="{severity}">{_shape(severity)}{severity}</span> '
+        f"<code>{_text(kind.code)}</code></h3>\n<p>{_text(kind.title)}</p>\n"
+        f"<ul>{''.join(map(_item, findings))}</ul>\n"
+        f"<details><summary>What fal does, and the fix</summary><dl>{meaning}</dl></details>\n"
+        "</article>\n"
+    )
+
+
+def _item(one: Finding) -> str:
+    where = place(one)
+    lines = [f'<code class="place">{_text(where)}</code>'] if where else []
+    lines.append(f"<code>{_text(what(one), 1000)}</code>")
+    if told := first_seen(one):
+        lines.append(f'<span class="faint">first: {_text(told, 2000)}</span>')
+    if one.expired:
+        lines.append(f'<span class="warning">its baseline expired on {_text(one.expired)}</span>')
+    return f"<li>{'<br>'.join(lines)}</li>"
+
+
+def _accepted(findings: list[Finding]) -> str:
+    if not findings:
+        return ""
+    items = [
+        f"<li><code>{_text(one.kind.code)}: {_text(place(one))} {_text(what(one), 1000)}</code><br>"
+        f'<span class="faint">{_text(one.accepted)}</span></li>'
+        for one in findings[:MOST]
+    ]
+    more = len(findings) - MOST
+    items += [f"<li>… and {more:,} more</li>"] if more > 0 else []
+    head = f"{len(findings):,} accepted by the baseline"
+    return _folded(head, f"<ul>{''.join(items)}</ul>")
+
+
+def _listed(head: str, lines: list[str], shape: str) -> str:
+    if not lines:
+        return ""
+    items = [f"<li>{_shape(shape)}{_text(line)}</li>" for line in lines[:MOST]]
+    items += [f"<li>… and {len(lines) - MOST:,} more</li>"] if len(lines) > MOST else []
+    listed = f'<ul class="{shape}">{"".join(items)}</ul>'
+    return f"<section>\n<h2>{head}</h2>\n{listed}\n</section>\n"
+
+
+def _spend(report: Report) -> str:
+    endpoints = report.spend.get("endpoints")
+    if not is_array(endpoints):
+        return ""
+    rows = "".join(
+        f"<tr><td><code>{_text(one.get('endpoint_id'))}</code></td>"
+        f'<td class="number">{_text(one.get("jobs"))}</td>'
+        f'<td class="number">${_text(one.get("cost"))}</td></tr>'
+        for one in endpoints[:MOST]
+        if is_object(one)
+    )
+    head = '<tr><th>endpoint</th><th class="number">jobs</th><th class="number">cost</th></tr>'
+    return _folded("Cost by endpoint", f"<table>{head}{rows}</table>") if rows else ""
+
+
+def _folded(head: str, inner: str) -> str:
+    return f"<section>\n<details><summary>{head}</summary>{inner}</details>\n</section>\n"
+
+
+def _shape(name: str) -> str:
+    path = f'<path fill-rule="evenodd" d="{_SHAPES[name]}"/>'
+    return f'<svg class="shape" viewBox="0 0 16 16" aria-hidden="true">{path}</svg>'
+
+
+def _text(text: object, most: int = 300) -> str:
+    return escape(plain(text, most))
