@@ -11,8 +11,12 @@ import pytest
 
 import falkit
 from falkit.remote import Control, Remote
-from falkit_mock.core.events import FindingMade
+from falkit_mock.core.events import FindingMade, RequestRecord
 from falkit_mock.findings import looking, watcher_of
+from falkit_mock.findings.paying import Amounts
+from falkit_mock.findings.rules import Rule
+from falkit_mock.store import BadCopy
+from falkit_mock.store.rows import read_record, row_of
 from falkit_spec.findings import Finding, Report
 from findings.conftest import Own
 from findings.conversing import codes, found, lost, queue
@@ -271,6 +275,29 @@ def test_findings_are_bounded(own: Own, monkeypatch: pytest.MonkeyPatch) -> None
         mock.run({**PROMPT, name: "x"})
     assert len(found(mock)) == 2
     assert report(mock).problems == ["2 findings could not be kept: too many of them"]
+
+
+def test_what_no_rule_can_judge_is_a_problem_and_no_callers(
+    own: Own, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoilt(self: Rule, record: RequestRecord) -> None:
+        raise BadCopy("is spoilt")
+
+    monkeypatch.setattr(Amounts, "submitted", spoilt)
+    mock = own()
+    mock.result(mock.submit())
+    astray(mock)
+    told = report(mock)
+    assert told.problems == ["2 events could not be judged: see the mock's log"]
+    assert [one.kind.code for one in told.findings] == ["whole-id-url"]
+
+
+def test_who_called_is_kept_in_no_state() -> None:
+    record = RequestRecord(1.0, "GET", "fal.run", "/", "id", agent=b"shop/2", began=3.0)
+    record.completed = True
+    _, row = row_of(1, record)
+    assert not {"agent", "began", "completed"} & json.loads(row).keys()
+    assert read_record(0, row).agent == b""
 
 
 def test_findings_from_python_in_process_and_by_url(own: Own) -> None:
