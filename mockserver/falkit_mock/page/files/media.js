@@ -1,6 +1,6 @@
 /** Files of inputs and outputs: where they are, how they are shown, and what can be measured of them. */
 import { bytes, duration, line } from "./format.js";
-import { Copy, Facts, html, useEffect, useState } from "./parts.js";
+import { Copy, Facts, html, useEffect, useRef, useState } from "./parts.js";
 
 const MEDIA = /(?:^https?:\/\/v3b?\.fal\.media|\/v3b?\.fal\.media)(\/files\/.*)$/;
 
@@ -45,6 +45,68 @@ export function filesIn(value, most = 50) {
   };
   walk(value, "");
   return [...found.values()];
+}
+
+/** First pictures of clips, small, the one that was wanted last at the end. */
+const posters = new Map();
+const POSTERS = 300;
+/** Clips that are opened at once: each takes a connection, of which a browser has six for a host. */
+const OPENED = 2;
+let opened = 0;
+const waiting = [];
+
+/** Return a clip's first picture; what nobody waits for any more is not read. */
+async function poster(url, signal) {
+  const kept = posters.get(url);
+  if (kept) return kept;
+  if (opened >= OPENED) await new Promise((resolve) => waiting.push(resolve));
+  opened += 1;
+  const clip = document.createElement("video");
+  try {
+    signal.throwIfAborted();
+    await new Promise((resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
+      clip.onloadeddata = resolve;
+      clip.onerror = reject;
+      Object.assign(clip, { muted: true, preload: "auto", src: url });
+    });
+    const picture = await createImageBitmap(clip, { resizeHeight: 128 });
+    posters.set(url, picture);
+    if (posters.size > POSTERS) posters.delete(posters.keys().next().value);
+    return picture;
+  } finally {
+    clip.removeAttribute("src");
+    clip.load();
+    opened -= 1;
+    waiting.shift()?.();
+  }
+}
+
+/** A file's picture, small, once it has been seen for a moment: nothing for what has none. */
+export function Thumbnail({ url, type }) {
+  const [seen, setSeen] = useState(posters.has(url));
+  const canvas = useRef(null);
+  const clip = type.startsWith("video/");
+  useEffect(() => {
+    const stop = new AbortController();
+    const draw = (picture) => {
+      if (!canvas.current) return;
+      const { width, height } = canvas.current;
+      const share = Math.max(width / picture.width, height / picture.height);
+      const [wide, high] = [picture.width * share, picture.height * share];
+      canvas.current.getContext("2d").drawImage(picture, (width - wide) / 2, (height - high) / 2, wide, high);
+    };
+    const wait = setTimeout(() => {
+      setSeen(true);
+      if (clip) poster(url, stop.signal).then(draw, () => {});
+    }, posters.has(url) ? 0 : 400);
+    return () => {
+      clearTimeout(wait);
+      stop.abort();
+    };
+  }, [url]);
+  if (clip) return html`<canvas ref=${canvas} width="128" height="82" aria-hidden="true"></canvas>`;
+  return seen && type.startsWith("image/") ? html`<img src=${url} alt="" loading="lazy" decoding="async" />` : null;
 }
 
 /** A file as one sees or hears it, with what was measured of it; `tell` gets the measures, once they are there. */

@@ -2,7 +2,8 @@
 import { follow, get, now, ready, tick } from "../api.js";
 import { age, line, money, shortId } from "../format.js";
 import { Rows, VirtualList } from "../list.js";
-import { Codes, Empty, EndpointId, Failure, Filter, STATES, StatusMark, html, stateOf, useEffect, useMemo, useState } from "../parts.js";
+import { Thumbnail } from "../media.js";
+import { Codes, Empty, EndpointId, Failure, Filter, STATES, StatusMark, html, stateOf, useEffect, useMemo } from "../parts.js";
 import { go, href } from "../router.js";
 
 export const title = "Jobs";
@@ -86,7 +87,7 @@ const HEAD = html`<span role="columnheader">Status</span><span role="columnheade
 
 const cells = (job) => html`
   <span role="cell" class="state"><${State} job=${job} /></span>
-  <span role="cell" class="thumb"><${Thumbnail} job=${job} key=${job.id} /></span>
+  <span role="cell" class="thumb">${job.thumbnail && html`<${Thumbnail} key=${job.thumbnail.url} url=${job.thumbnail.url} type=${job.thumbnail.content_type} />`}</span>
   <span role="cell" class="which"><${EndpointId} id=${job.endpoint_id} /></span>
   <span role="cell" class="what"><a href=${href("jobs", job.id)} dir="auto">${line(job.prompt || "") || html`<span class="dim">${shortId(job.id)}</span>`}</a>${job.error && html`<span class="why">${line(job.error, 140)}</span>`}</span>
   <span role="cell" class="key" title=${job.key}>${job.key}</span>
@@ -106,20 +107,6 @@ export function State({ job }) {
   if (state !== "running" || job.ends === null) return html`<${StatusMark} state=${state}>${state === "failed" && job.status_code ? `Failed ${job.status_code}` : STATES[state]}<//>`;
   const share = Math.min(1, Math.max(0, (moment - job.starts) / Math.max(0.001, job.ends - job.starts)));
   return html`<${StatusMark} state="running">${Math.floor(share * 100)} %<//><progress max="1" value=${share} aria-label="Progress"></progress>`;
-}
-
-/** The first file of a job's output, small, once it has been seen for a moment. */
-function Thumbnail({ job }) {
-  const [seen, setSeen] = useState(false);
-  useEffect(() => {
-    const wait = setTimeout(() => setSeen(true), 400);
-    return () => clearTimeout(wait);
-  }, []);
-  const { thumbnail } = job;
-  if (!thumbnail || !seen || job.status !== "COMPLETED") return null;
-  const { url, content_type: type } = thumbnail;
-  if (type.startsWith("image/")) return html`<img src=${url} alt="" loading="lazy" decoding="async" width="44" height="28" />`;
-  return html`<video src=${`${url}#t=0.1`} preload="metadata" muted width="44" height="28" tabindex="-1" aria-hidden="true"></video>`;
 }
 
 /** With no job yet: the lines that start one. */
