@@ -197,6 +197,22 @@ export function Dialog({ title, close, children }) {
   </dialog>`;
 }
 
+/** Ask before something is lost; `act` does it and returns whether it went well. */
+export function Confirm({ title, label, act, close, children }) {
+  const [busy, setBusy] = useState(false);
+  const submit = async (event) => {
+    event.preventDefault();
+    setBusy(true);
+    if (await act(new FormData(event.target))) close();
+    else setBusy(false);
+  };
+  return html`<${Dialog} title=${title} close=${close}>
+    <form class="form" onSubmit=${submit}>${children}
+      <footer><button type="button" onClick=${close}>Not now</button><button class="danger" disabled=${busy}>${label}</button></footer>
+    </form>
+  <//>`;
+}
+
 /** A labelled field of the query in the URL; `search` is where the key / leads. */
 export function Filter({ name, label, options, search, type = "text", placeholder }) {
   const id = useId();

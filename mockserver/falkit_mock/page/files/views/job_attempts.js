@@ -4,8 +4,8 @@ import { clockTime, duration } from "../format.js";
 import { Facts, Failure, Icon, StatusMark, attempt, html, useEffect, useState } from "../parts.js";
 import { Body } from "./job_requests.js";
 
-const WORDS = { acknowledged: "Acknowledged", retry: "To be tried again", failed: "Given up", refused: "Target not allowed", lost: "Lost by a fault" };
-const SHAPES = { acknowledged: "done", retry: "retry", failed: "failed", refused: "cancelled", lost: "warning" };
+export const WORDS = { acknowledged: "Acknowledged", retry: "To be tried again", failed: "Given up", refused: "Target not allowed", lost: "Lost by a fault" };
+export const SHAPES = { acknowledged: "done", retry: "retry", failed: "failed", refused: "cancelled", lost: "warning" };
 
 export function Attempts({ job, attempts, error, again }) {
   tick.value;
@@ -21,7 +21,7 @@ export function Attempts({ job, attempts, error, again }) {
 /** One attempt as a line that opens to what was sent and answered. */
 export function Attempt({ delivery, since }) {
   const [open, setOpen] = useState(false);
-  const { number, status, sent, seconds, error, request, response, cause, faults } = delivery;
+  const { number, status, sent, seconds, error, response, cause, faults } = delivery;
   const resend = () => attempt("The same body is sent again, with a new signature", () => post(`/deliveries/${delivery.id}/resend`));
   return html`<details class="item" onToggle=${(event) => setOpen(event.target.open)}>
     <summary>
@@ -32,13 +32,19 @@ export function Attempt({ delivery, since }) {
       <span class="dim number">${duration(seconds)}</span>
       ${faults?.length > 0 && html`<span class="hint warn"><${Icon} name="warning" />fault: ${faults.join(", ")}</span>`}
     </summary>
-    ${open && html`<${Signature} delivery=${delivery} />
-      <div class="exchange">
-        <div><h3>Request</h3>${request ? html`<p class="target"><code>POST ${delivery.url}</code></p><${Facts} rows=${Object.entries(request.headers)} /><${Body} of=${request} label="Body that was sent" />` : html`<p class="dim">None was made.</p>`}</div>
-        <div><h3>Response ${response?.status_code && html`<span class="dim">${response.status_code}</span>`}</h3>${response?.status_code ? html`<${Facts} rows=${Object.entries(response.headers ?? {})} /><${Body} of=${response} label="Body that was answered" />` : html`<p class="dim">${error ?? "None came."}</p>`}</div>
-      </div>
+    ${open && html`<${Delivered} delivery=${delivery} />
       <p><button onClick=${resend}>Send this again</button></p>`}
   </details>`;
+}
+
+/** What was sent and answered, and whether the signature is good. */
+export function Delivered({ delivery }) {
+  const { request, response, error, url } = delivery;
+  return html`<${Signature} delivery=${delivery} />
+    <div class="exchange">
+      <div><h3>Request</h3>${request ? html`<p class="target"><code>POST ${url}</code></p><${Facts} rows=${Object.entries(request.headers)} /><${Body} of=${request} label="Body that was sent" />` : html`<p class="dim">None was made.</p>`}</div>
+      <div><h3>Response ${response?.status_code && html`<span class="dim">${response.status_code}</span>`}</h3>${response?.status_code ? html`<${Facts} rows=${Object.entries(response.headers ?? {})} /><${Body} of=${response} label="Body that was answered" />` : html`<p class="dim">${error ?? "None came."}</p>`}</div>
+    </div>`;
 }
 
 let published;
