@@ -159,6 +159,9 @@ function Scalar({ value }) {
   return html`<span class="value string" dir="auto">${cut ? value.slice(0, 300) : value}${cut && html`<button class="plain" onClick=${() => setWhole(true)}>… ${count(value.length)} characters, show all</button>`}</span>`;
 }
 
+/** A sentence in which what stands between backticks is code. */
+export const Prose = ({ text }) => text.split("`").map((part, place) => (place % 2 ? html`<code key=${place}>${part}</code>` : part));
+
 /** What a view shows when it has nothing to show: what would be here, and how to get it. */
 export function Empty({ title, children }) {
   return html`<div class="empty"><h2>${title}</h2>${children}</div>`;

@@ -49,8 +49,8 @@ export function Delivered({ delivery }) {
 
 let published;
 
-/** Return the keys that the mock publishes, as receivers fetch them. */
-const keys = () => (published ??= fetch("/rest.fal.ai/.well-known/jwks.json").then((reply) => reply.json()).then((set) => set.keys).catch(() => (published = undefined)));
+/** Return the keys that the mock publishes, as receivers fetch them; `anew` for those of this moment. */
+const keys = (anew) => (published = (!anew && published) || fetch("/rest.fal.ai/.well-known/jwks.json").then((reply) => reply.json()).then((set) => set.keys).catch(() => (published = undefined)));
 
 /** Whether a delivery's signature is one of the published keys', checked here as a receiver would. */
 function Signature({ delivery }) {
@@ -74,9 +74,12 @@ export async function verify(request) {
   const digest = hex(await crypto.subtle.digest("SHA-256", text.encode(request.body)));
   const message = text.encode([id, user, timestamp, digest].join("\n"));
   const made = Uint8Array.from(signature.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
-  for (const [place, { kty, crv, x }] of ((await keys()) ?? []).entries()) {
-    const key = await crypto.subtle.importKey("jwk", { kty, crv, x: x.replace(/=+$/, "") }, "Ed25519", false, ["verify"]);
-    if (await crypto.subtle.verify("Ed25519", key, made, message)) return { state: "done", text: `The signature is good, by published key ${place + 1}.` };
+  // The mock may have changed its keys since they were fetched.
+  for (const anew of [false, true]) {
+    for (const { kty, crv, x, kid } of (await keys(anew)) ?? []) {
+      const key = await crypto.subtle.importKey("jwk", { kty, crv, x: x.replace(/=+$/, "") }, "Ed25519", false, ["verify"]);
+      if (await crypto.subtle.verify("Ed25519", key, made, message)) return { state: "done", text: `The signature is good: this page checked it, by the published key ${(kid ?? x).slice(0, 8)}….` };
+    }
   }
   return { state: "failed", text: "The signature is of no published key: receivers refuse it." };
 }
