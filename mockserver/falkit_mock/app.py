@@ -97,7 +97,7 @@ class MockApp:
         self.events = service.events
         service.restarted.append(self.request_log.restart)
         keeps = service.settings.page and service.settings.request_log
-        self._exchanges = self.request_log.exchanges if keeps else None
+        self._transcripts = self.request_log.transcripts if keeps else None
         # Made and imported when they are first called, all but two.
         self._run = FalRun(service, catalog)
         self._hosts: dict[str, Host] = {QUEUE: Queue(service, catalog), RUN: self._run}
@@ -155,7 +155,7 @@ class MockApp:
             record.ms = (perf_counter() - context.began) * 1000
             if record.status is None:
                 record.status = 0
-            if told:
+            if told and not context.of_page:
                 self.service.events.emit(RequestAnswered(record))
 
     async def _answer(self, context: RequestContext, send: Send) -> None:
@@ -167,10 +167,10 @@ class MockApp:
         except ClientDisconnect:
             return
         except ConnectionCut as error:
-            if self._exchanges is not None:
+            if self._transcripts is not None:
                 scope = context.scope
                 query, sent = scope["query_string"], context.sent
-                self._exchanges.keep(context.record, scope["headers"], query, sent, None, None)
+                self._transcripts.keep(context.record, scope["headers"], query, sent, None, None)
             await cut(context, error.fault)
             return
         except Exception as error:
@@ -189,11 +189,11 @@ class MockApp:
         record.status = reply.status_code
         record.request_id, record.hint = headers.get(REQUEST_ID), headers.get(HINT)
         record.cut = context.reply_fault is not None
-        if self._exchanges is not None:
+        if self._transcripts is not None and record.fal:
             # Of a stream there is no body.
             scope, body = context.scope, reply.body if type(reply) is Reply else None
             query, sent = scope["query_string"], context.sent
-            self._exchanges.keep(record, scope["headers"], query, sent, headers, body)
+            self._transcripts.keep(record, scope["headers"], query, sent, headers, body)
         # Taken out, or scope and server hold each other until the garbage collector comes.
         whole: SendWhole | None = context.scope.pop(SEND_WHOLE, None)
         if b"origin" in context.headers:
@@ -216,8 +216,9 @@ class MockApp:
         try:
             address = find_address(context.scope, context.headers, service.settings.media_host)
             context.address = address
-            record.fal, record.host, record.path = True, address.host, address.path
-            service.events.emit(RequestArrived(record))
+            record.fal, record.host, record.path = not context.of_page, address.host, address.path
+            if record.fal:
+                service.events.emit(RequestArrived(record))
             role = address.role
             if role == RUN and HANDSHAKE in context.scope:
                 role = HANDSHAKE

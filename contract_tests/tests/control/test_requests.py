@@ -150,3 +150,12 @@ def test_a_caller_that_hangs_up_while_it_waits_is_not_an_error(
         mock.http.get("/__falkit/requests", params={"path": "/x", "wait": 20}, timeout=0.05)
     assert mock.http.get("/__falkit/health").status_code == 200
     assert not caplog.records
+
+
+def test_requests_are_found_by_the_fault_that_was_applied(mock: Mock) -> None:
+    mock.http.post("/__falkit/rules", json={"rule": "content_policy_violation times=1"})
+    hit, _ = mock.submit(), mock.submit()
+    found = mock.http.get("/__falkit/requests", params={"fault": "content_policy_violation"})
+    assert [one["request_id"] for one in found.json()["requests"]] == [hit["request_id"]]
+    none = mock.http.get("/__falkit/requests", params={"fault": "hang"}).json()
+    assert none["requests"] == []

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from falkit import Settings
 from page.conftest import Look, Scheme, by_night
+from receiver import Receiver
 from serving import Serve, running
 
 AXE = Path(__file__).with_name("node_modules") / "axe-core/axe.min.js"
@@ -115,3 +116,23 @@ def test_each_key_has_a_mock_of_its_own(look: Look) -> None:
         expect(page.locator(".list .row")).to_contain_text("Bob's")
         page.locator(".list .row a").click()
         expect(page.locator("h1")).to_contain_text("Done")
+
+
+def test_what_the_page_fetches_is_not_the_programs(
+    serve: Serve, look: Look, receiver: Receiver
+) -> None:
+    mock = serve("instant")
+    mock.http.post("/__falkit/rules", json={"rule": "media_missing times=1"}).raise_for_status()
+    page = look(mock)
+    job = mock.submit(params={"fal_webhook": receiver.url})
+    expect(page.locator(".list .row canvas")).to_have_count(1)
+    receiver.wait()
+    page.goto(f"{mock.url}/#/jobs/{job['request_id']}")
+    expect(page.locator("figure.video figcaption")).to_contain_text("1920")
+    page.locator("details.item > summary").first.click()
+    expect(page.locator(".signature")).to_contain_text("good")
+    asked = mock.http.get("/__falkit/requests").json()["requests"]
+    assert [(one["method"], one["request_id"]) for one in asked] == [("POST", job["request_id"])]
+    # Neither does it use up a fault that is meant for one of them.
+    url = mock.result(job).json()["video"]["url"]
+    assert mock.http.get(url).status_code == 404

@@ -84,14 +84,14 @@ class RequestControl:
 
     async def one(self, call: Call) -> Reply:
         # Lazy: few are looked into.
-        from falkit_mock.control.exchanges import NOT_KEPT, exchange_json
+        from falkit_mock.control.transcripts import NOT_KEPT, transcript_json
 
         number: str = call.fields["number"]
         is_number = number.isascii() and number.isdecimal() and len(number) < _DIGITS
-        found = self._log.exchanges.find(int(number)) if is_number else None
+        found = self._log.transcripts.find(int(number)) if is_number else None
         if found is None:
             raise Unknown("number", number, NOT_KEPT)
-        return answer(self._service, exchange_json(found))
+        return answer(self._service, transcript_json(found))
 
     async def clear(self, call: Call) -> Reply:
         await self._hear_all()
@@ -126,7 +126,7 @@ def _wanted(fields: Mapping[str, Any]) -> Callable[[RequestRecord], bool]:
     """Return what tells whether a request is one of those that a query asks for."""
     method: str = fields.get("method", "").upper()
     host, path, key = (fields.get(name) for name in ("host", "path", "key"))
-    request_id, status = fields.get("request_id"), fields.get("status")
+    request_id, status, fault = (fields.get(name) for name in ("request_id", "status", "fault"))
     since: int = fields.get("since", 0)
 
     def wanted(record: RequestRecord) -> bool:
@@ -137,6 +137,7 @@ def _wanted(fields: Mapping[str, Any]) -> Callable[[RequestRecord], bool]:
             and (not path or fnmatchcase(record.path, path))
             and (not key or record.key == key)
             and (not request_id or record.request_id == request_id)
+            and (not fault or fault in record.faults)
             and status in (None, record.status)
         )
 

@@ -23,6 +23,7 @@ from falkit_mock.control import (
     document,
 )
 from falkit_mock.control.endpoints import endpoint_operations
+from falkit_mock.control.files import file_operations
 from falkit_mock.control.jobs import job_operations
 from falkit_mock.control.records import record_operations
 from falkit_mock.control.state import rule_operations, state_operations
@@ -130,6 +131,7 @@ def control_router(
         **record_operations(service, catalog, request_log, event_log, app),
         **webhook_operations(service, catalog),
         **endpoint_operations(service, catalog),
+        **file_operations(service, catalog),
     }
     if service.store.sharing is not None:
         operations |= {id: _in_turn(service, operations[id]) for id in _IN_TURN}

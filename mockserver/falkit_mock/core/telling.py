@@ -26,7 +26,7 @@ from falkit_mock.core.events import (
     RequestRecord,
     ToldEvent,
 )
-from falkit_mock.core.exchanges import Exchanges
+from falkit_mock.core.transcripts import Transcripts
 from falkit_spec import JSON
 
 # How many events there are for those who follow late, at least.
@@ -47,7 +47,7 @@ class RequestLog:
         # The number of the latest request; 0 before the first.
         self.last = 0
         # Their bodies, where somebody may look into them: of none where the log has none.
-        self.exchanges = Exchanges()
+        self.transcripts = Transcripts()
 
     def __call__(self, event: Event) -> None:
         """Keep a request that arrives; it is filled in when it is answered."""
@@ -71,7 +71,7 @@ class RequestLog:
         """Forget all; return how many there were. The numbers go on."""
         count = len(self._records)
         self._records.clear()
-        self.exchanges.clear()
+        self.transcripts.clear()
         return count
 
     def restart(self) -> None:
@@ -221,12 +221,12 @@ class SharedRequestLog(RequestLog):
     def clear(self) -> int:
         count = sum(1 for _ in self)
         self._told.clear()
-        self.exchanges.clear()
+        self.transcripts.clear()
         self._forget()
         return count
 
     def restart(self) -> None:
         self._told.clear()
         self._untold.clear()
-        self.exchanges.clear()
+        self.transcripts.clear()
         self.last = 0

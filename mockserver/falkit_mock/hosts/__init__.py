@@ -105,6 +105,15 @@ class RequestContext:
         record.agent = headers.get(b"user-agent", b"")
         record.began = self.began
 
+    @property
+    def of_page(self) -> bool:
+        """Whether the mock's own page asks for what it shows, which no program has to do with.
+
+        A browser says so by itself; and no other page has the mock's origin.
+        """
+        asks = self.headers.get(b"sec-fetch-site") == b"same-origin"
+        return asks and self.method in ("GET", "HEAD") and not self.authorization
+
     @cached_property
     def query(self) -> QueryParams:
         """The query, parsed when it is first asked for: most requests have none."""

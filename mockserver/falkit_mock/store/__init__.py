@@ -224,6 +224,10 @@ class Store:
         found = self._files.get(path)
         return self._packed_file(path, found) if isinstance(found, str) else found
 
+    def count_files(self) -> int:
+        """Return how many files there are."""
+        return len(self._files)
+
     def files(self) -> list[FileRecord]:
         return [
             self._packed_file(path, found) if isinstance(found, str) else found

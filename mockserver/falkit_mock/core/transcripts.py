@@ -19,7 +19,7 @@ Body: TypeAlias = bytes | int | None
 _Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 
-class Exchange(NamedTuple):
+class Transcript(NamedTuple):
     """A request and its reply."""
 
     record: RequestRecord
@@ -39,7 +39,7 @@ class _Long:
         self.body: bytes | int = body
 
 
-class Exchanges:
+class Transcripts:
     """The newest of them."""
 
     def __init__(self) -> None:
@@ -66,11 +66,11 @@ class Exchanges:
             whole = self._held(sent), self._held(body)
             self._kept.append((record, headers, query, whole[0], replied, whole[1]))
 
-    def find(self, number: int) -> Exchange | None:
+    def find(self, number: int) -> Transcript | None:
         """Return the one whose request has a number in the request log; None if it is gone."""
         for record, headers, query, sent, replied, body in self._kept:
             if record.number == number:
-                return Exchange(record, headers, query, _body(sent), replied, _body(body))
+                return Transcript(record, headers, query, _body(sent), replied, _body(body))
         return None
 
     def clear(self) -> None:

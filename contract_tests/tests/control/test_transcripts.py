@@ -10,7 +10,7 @@ import pytest
 
 from falkit import Settings
 from falkit_mock.core.events import RequestRecord
-from falkit_mock.core.exchanges import MOST, Exchanges
+from falkit_mock.core.transcripts import MOST, Transcripts
 from serving import KEY, PROMPT, T2V, Mock, WatchedClock, running
 
 
@@ -100,19 +100,19 @@ def test_a_long_body_is_told_by_its_size(mock: Mock) -> None:
 
 
 def test_no_more_are_kept_than_there_is_room_for() -> None:
-    exchanges = Exchanges()
+    transcripts = Transcripts()
 
     def keep(number: int, size: int) -> None:
         record = RequestRecord(0.0, "POST", "fal.run", "/", "id", number=number)
-        exchanges.keep(record, [], b"", bytes(size), {}, b"")
+        transcripts.keep(record, [], b"", bytes(size), {}, b"")
 
     for number in range(1, MOST + 11):
         keep(number, 10)
-    assert exchanges.find(10) is None
-    assert exchanges.find(11) is not None
+    assert transcripts.find(10) is None
+    assert transcripts.find(11) is not None
     for number in range(1000, 1040):
         keep(number, 250_000)
-    found = [exchanges.find(number) for number in range(1000, 1040)]
+    found = [transcripts.find(number) for number in range(1000, 1040)]
     bodies = [None if one is None else one.sent for one in found]
     # How long they were is known of all.
     assert bodies[:5] == [250_000] * 5

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from urllib.parse import quote, unquote_plus
 
 from falkit_mock.core import MASK, REAL_KEY, is_secret, masked
-from falkit_mock.core.exchanges import MOST, Body, Exchange
 from falkit_mock.core.identity import key_id
+from falkit_mock.core.transcripts import MOST, Body, Transcript
 from falkit_spec import JSON
 
 # What tells secrets by its name, beside what the names of secrets have in them.
@@ -22,7 +22,7 @@ _URL = re.compile(r"https?://[^\s\"'<>\\]+", re.I)
 NOT_KEPT = f"isn't kept: the newest {MOST} are, as far as they have room, unless with --no-page"
 
 
-def exchange_json(found: Exchange) -> dict[str, JSON]:
+def transcript_json(found: Transcript) -> dict[str, JSON]:
     """Return a request as the log has it, and what was sent and answered."""
     record = found.record
     query = "&".join(map(_pair, found.query.decode("latin-1").split("&")))
