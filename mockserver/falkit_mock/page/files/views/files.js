@@ -2,18 +2,19 @@
 import { follow, get, now, ready, tick } from "../api.js";
 import { age, bytes, duration } from "../format.js";
 import { kindOf, local } from "../media.js";
-import { Copy, Empty, EndpointId, Failure, Filter, Link, html, useEffect, useMemo, useRef, useState } from "../parts.js";
-import { href } from "../router.js";
+import { Copy, Empty, EndpointId, Failure, Link, Tabs, html, useEffect, useMemo, useRef, useState } from "../parts.js";
+import { setQuery } from "../router.js";
 
 export const title = "Files";
 
 /** Files in one reading, and milliseconds between two that events ask for. */
 const MANY = 60;
 const PAUSE = 500;
+const KINDS = { Outputs: "", Uploads: "upload" };
 
 export function Files({ params: { query } }) {
   const [state, setState] = useState({ files: null });
-  const kind = query.kind;
+  const kind = query.kind === "upload" ? "upload" : "output";
   const life = useMemo(() => new AbortController(), [kind]);
   /** Read the newest, or those after a cursor; what is here already keeps its place. */
   const read = async (cursor) => {
@@ -53,12 +54,12 @@ export function Files({ params: { query } }) {
   const { files, next, total, error } = state;
   return html`<div class="view gallery">
     <div class="titled bare"><h1 tabindex="-1">Files</h1>${files && html`<span class="dim total">${total.toLocaleString("en-US")}</span>`}
-      <form class="filters" role="search" aria-label="Files" onSubmit=${(event) => event.preventDefault()}>
-        <${Filter} name="kind" label="Kind" options=${[["outputs", "outputs"], ["uploads", "uploads"]]} />
-      </form>
+      <${Tabs} names=${Object.keys(KINDS)} chosen=${kind === "upload" ? "Uploads" : "Outputs"} choose=${(name) => setQuery({ kind: KINDS[name] })} label="Which files" />
     </div>
     ${error && html`<${Failure} error=${error} again=${() => read()} />`}
-    ${files?.length === 0 && (kind ? html`<${Empty} title=${`There are no ${kind}.`}><p><a href=${href("files")}>Show all files</a></p><//>` : html`<${Empty} title="No file yet."><p>Pictures, clips and sounds that jobs answer come here, and what programs upload: with <code>fal_client.upload_file(…)</code>, or <code>fal.storage.upload(…)</code>.</p><p><${Link} to="jobs">How to start a job<//></p><//>`)}
+    ${files?.length === 0 && (kind === "upload"
+      ? html`<${Empty} title="Nothing was uploaded yet."><p>What programs upload comes here: with <code>fal_client.upload_file("photo.png")</code> in Python, or <code>fal.storage.upload(file)</code> in JavaScript.</p><//>`
+      : html`<${Empty} title="No file yet."><p>Pictures, clips and sounds that jobs answer come here.</p><p><${Link} to="jobs">How to start a job<//></p><//>`)}
     ${files?.length > 0 && html`<ul class="tiles">${files.map((file) => html`<${Tile} key=${file.url} file=${file} />`)}</ul>`}
     ${next && html`<p><button onClick=${() => read(next)}>Show more</button></p>`}
   </div>`;
@@ -66,7 +67,7 @@ export function Files({ params: { query } }) {
 
 /** One file with its picture and what is known of it. */
 function Tile({ file }) {
-  const { kind, url, file_name: name, content_type: type, size, request_id: id, endpoint_id: endpoint, facts } = file;
+  const { url, file_name: name, content_type: type, size, request_id: id, endpoint_id: endpoint, facts } = file;
   const measured = [
     facts?.width && `${facts.width} × ${facts.height}`, facts?.seconds && duration(facts.seconds), facts?.fps && `${Number(facts.fps.toFixed(2))} fps`,
     size !== null && size !== undefined && bytes(size),
@@ -75,7 +76,7 @@ function Tile({ file }) {
     <a class="preview" href=${local(url) ?? url} target="_blank" rel="noreferrer" aria-label=${`Open ${name}`}><${Preview} file=${file} /></a>
     <p class="name" title=${name}>${name}</p>
     <p class="dim">${[type?.split(";")[0], ...measured].join(" · ")}</p>
-    <p class="dim">${kind} <${Times} file=${file} /></p>
+    <p class="dim"><${Times} file=${file} /></p>
     ${endpoint && html`<p><${EndpointId} id=${endpoint} /></p>`}
     <p class="buttons">${id && html`<${Link} class="button small" to="jobs" rest=${id}>Job<//>`}<${Copy} text=${() => new URL(url, location.origin).href} label=${`Copy URL of ${name}`}>Copy URL<//></p>
   </li>`;
