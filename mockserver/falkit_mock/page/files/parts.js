@@ -181,7 +181,7 @@ export function Facts({ rows }) {
 /** A table that scrolls sideways by itself. `columns` are `{ name, of, class }`. */
 export function Table({ columns, rows, label, keyOf = (_, place) => place }) {
   return html`<div class="table" tabindex="0" role="region" aria-label=${label}><table>
-    <thead><tr>${columns.map((column) => html`<th key=${column.name} scope="col" class=${column.class}>${column.name}</th>`)}</tr></thead>
+    <thead><tr>${columns.map((column) => html`<th key=${column.name} scope="col" class=${column.class}>${column.name || html`<span class="sr">Buttons</span>`}</th>`)}</tr></thead>
     <tbody>${rows.map((row, place) => html`<tr key=${keyOf(row, place)}>${columns.map((column) => html`<td key=${column.name} class=${column.class}>${column.of(row)}</td>`)}</tr>`)}</tbody>
   </table></div>`;
 }
@@ -200,18 +200,26 @@ export function Dialog({ title, close, children }) {
   </dialog>`;
 }
 
-/** Ask before something is lost; `act` does it and returns whether it went well. */
-export function Confirm({ title, label, act, close, children }) {
+/** A form in a dialog; `act` gets its FormData, and returns what is said of it, or throws what is wrong. */
+export function Asked({ title, label, act, close, danger, children }) {
+  const [error, setError] = useState(null);
   const [busy, setBusy] = useState(false);
   const submit = async (event) => {
     event.preventDefault();
     setBusy(true);
-    if (await act(new FormData(event.target))) close();
-    else setBusy(false);
+    setError(null);
+    try {
+      say(await act(new FormData(event.target)));
+      close();
+    } catch (wrong) {
+      setError(wrong);
+      setBusy(false);
+    }
   };
   return html`<${Dialog} title=${title} close=${close}>
     <form class="form" onSubmit=${submit}>${children}
-      <footer><button type="button" onClick=${close}>Not now</button><button class="danger" disabled=${busy}>${label}</button></footer>
+      ${error && html`<${Failure} error=${error} />`}
+      <footer><button type="button" onClick=${close}>Not now</button><button class=${danger ? "danger" : "primary"} disabled=${busy}>${label}</button></footer>
     </form>
   <//>`;
 }

@@ -1,7 +1,7 @@
 /** What steers the mock: clock, faults, seed, keys, reset, export and import. */
 import { call, clock, get, health, now, post, put, readAgain, remove, setClock, tick, tenant } from "../api.js";
 import { bytes, count, dateTime, duration, plural } from "../format.js";
-import { Confirm, Failure, Icon, StatusMark, Table, attempt, html, say, useId, useRead, useState } from "../parts.js";
+import { Asked, Failure, Icon, StatusMark, Table, attempt, html, say, useId, useRead, useState } from "../parts.js";
 import { Rules } from "./control_rules.js";
 
 export const title = "Control";
@@ -60,7 +60,6 @@ const local = (moment) => dateTime(moment).replace(" ", "T");
 function State() {
   const [dialog, setDialog] = useState(null);
   const [busy, setBusy] = useState(false);
-  const [file, setFile] = useState(null);
   const seed = useRead((signal) => get("/seed", {}, { signal }), []);
   const id = useId();
   const close = () => setDialog(null);
@@ -74,17 +73,18 @@ function State() {
     if (!Number.isSafeInteger(Number(text)) || text === "") return say(`seed: “${text}” is not a whole number`, true);
     putSeed(Number(text));
   };
-  const reset = (form) => attempt(() => `The mock is empty again${form.has("keep") ? "; rules stay" : ""}`, async () => {
+  const renew = () => (readAgain(), seed.again());
+  const reset = async (form) => {
     await post("/reset", { keep_rules: form.has("keep") });
-    readAgain();
-    seed.again();
-  });
-  const take = () => attempt(({ jobs }) => `The state of ${file.name} is here: ${plural(jobs, "job")}`, async () => {
-    const state = await call("PUT", "/state", { body: file });
-    readAgain();
-    seed.again();
-    return state;
-  });
+    renew();
+    return `The mock is empty again${form.has("keep") ? "; rules stay" : ""}`;
+  };
+  const take = async (form) => {
+    const file = form.get("file");
+    const { jobs } = await call("PUT", "/state", { body: file });
+    renew();
+    return `The state of ${file.name} is here: ${plural(jobs, "job")}`;
+  };
   const give = async () => {
     setBusy(true);
     await attempt((size) => `Saved as falkit-state.tar, ${bytes(size)}; it has secrets and uploads in it`, save);
@@ -96,12 +96,12 @@ function State() {
       <span class="dim">Ids, logs and file names follow from it; jobs that are here keep theirs.</span>
     </form>
     <p class="buttons"><button class="danger" onClick=${() => setDialog("reset")}>Reset…</button><button disabled=${busy} onClick=${give}>${busy ? "Exporting…" : "Export"}</button><button onClick=${() => setDialog("import")}>Import…</button></p>
-    ${dialog === "reset" && html`<${Confirm} title="Reset the mock" label="Reset" act=${reset} close=${close}>
+    ${dialog === "reset" && html`<${Asked} danger title="Reset the mock" label="Reset" act=${reset} close=${close}>
       <p>All jobs, files, uploads, deliveries and the request log are forgotten, ${tenant.value ? html`of the key <b>${tenant.value}</b> alone, ` : ""}and the same requests get the same ids again. The clock goes on; findings and what was spent stay.</p>
       <label><input type="checkbox" name="keep" checked /> Keep the rules that were set since the start</label><//>`}
-    ${dialog === "import" && html`<${Confirm} title="Import a state" label="Replace the state" act=${take} close=${close}>
+    ${dialog === "import" && html`<${Asked} danger title="Import a state" label="Replace the state" act=${take} close=${close}>
       <p>All that the mock has is replaced by what is in the file. A file that can't be used changes nothing.</p>
-      <label for=${`${id}f`}>File of an export</label><input id=${`${id}f`} type="file" accept=".tar,application/x-tar" required onChange=${(event) => setFile(event.target.files[0])} /><//>`}`;
+      <label for=${`${id}f`}>File of an export</label><input id=${`${id}f`} name="file" type="file" accept=".tar,application/x-tar" required /><//>`}`;
 }
 
 /** Have the browser save the state; returns how many bytes it has. */
@@ -120,10 +120,11 @@ async function save() {
 function Keys() {
   const [forgetting, forget] = useState(null);
   const { value, error, again } = useRead((signal) => get("/tenants", { key: "" }, { signal }), []);
-  const act = () => attempt(`The mock of ${forgetting} is forgotten`, async () => {
+  const act = async () => {
     await remove(`/tenants/${encodeURIComponent(forgetting)}`, { key: "" });
     again();
-  });
+    return `The mock of ${forgetting} is forgotten`;
+  };
   return html`
     ${error && html`<${Failure} error=${error} again=${again} />`}
     ${value && html`<p class="dim">${count(value.tenants.length)} of at most ${count(value.max_tenants)}</p><${Table} label="Keys" rows=${value.tenants} keyOf=${({ key }) => key} columns=${[
@@ -135,7 +136,7 @@ function Keys() {
       { name: "Time", class: "nowrap", of: ({ now: moment }) => dateTime(moment) },
       { name: "", class: "number", of: ({ key }) => html`<button class="small" aria-label=${`Forget ${key}`} onClick=${() => forget(key)}>Forget…</button>` },
     ]} />`}
-    ${forgetting && html`<${Confirm} title=${`Forget ${forgetting}`} label="Forget it" act=${act} close=${() => forget(null)}><p>Its jobs, files, rules, findings and what it has spent are lost. Its next request gets a new mock.</p><//>`}`;
+    ${forgetting && html`<${Asked} danger title=${`Forget ${forgetting}`} label="Forget it" act=${act} close=${() => forget(null)}><p>Its jobs, files, rules, findings and what it has spent are lost. Its next request gets a new mock.</p><//>`}`;
 }
 
 /** How the mock was started. */

@@ -1,7 +1,7 @@
 /** Rules by which things go wrong: a form for each fault of the catalogue, and what each rule did. */
 import { call, follow, get, remove } from "../api.js";
-import { count } from "../format.js";
-import { Code, Confirm, Failure, Icon, Link, Table, Tabs, attempt, html, say, useEffect, useId, useRead, useRef, useState } from "../parts.js";
+import { count, plural } from "../format.js";
+import { Asked, Code, Failure, Icon, Link, Table, Tabs, attempt, html, say, useEffect, useId, useRead, useRef, useState } from "../parts.js";
 import { Parameter, parameters } from "./job_actions.js";
 
 /** Milliseconds between two readings that events ask for. */
@@ -22,9 +22,9 @@ export function Rules() {
   }, []);
   const drop = (rule) => attempt(`Off: ${rule.text}`, () => remove(`/rules/${rule.id}`)).then(again);
   const dropAll = async () => {
-    const done = await attempt(({ removed }) => `${count(removed ?? rules.length)} removed: nothing goes wrong on purpose any more`, () => remove("/rules"));
+    await remove("/rules");
     again();
-    return done;
+    return `${plural(rules.length, "rule")} removed: nothing goes wrong on purpose any more`;
   };
   return html`
     ${error && html`<${Failure} error=${error} again=${again} />`}
@@ -38,7 +38,7 @@ export function Rules() {
     ]} />
     ${rules.length > 1 && html`<p><button class="danger" onClick=${() => clear(true)}>Remove all…</button></p>`}`}
     <${Add} again=${again} />
-    ${clearing && html`<${Confirm} title="Remove all rules" label="Remove all" act=${dropAll} close=${() => clear(false)}><p>All ${count(rules.length)} rules are removed, those of the command line and of <code>falkit.toml</code> too, with their counts.</p><//>`}`;
+    ${clearing && html`<${Asked} danger title="Remove all rules" label="Remove all" act=${dropAll} close=${() => clear(false)}><p>All ${count(rules.length)} rules are removed, those of the command line and of <code>falkit.toml</code> too, with their counts.</p><//>`}`;
 }
 
 /** A form that switches a fault on. */

@@ -60,7 +60,7 @@ export function Files({ params: { query } }) {
     ${files?.length === 0 && (kind === "upload"
       ? html`<${Empty} title="Nothing was uploaded yet."><p>What programs upload comes here: with <code>fal_client.upload_file("photo.png")</code> in Python, or <code>fal.storage.upload(file)</code> in JavaScript.</p><//>`
       : html`<${Empty} title="No file yet."><p>Pictures, clips and sounds that jobs answer come here.</p><p><${Link} to="jobs">How to start a job<//></p><//>`)}
-    ${files?.length > 0 && html`<ul class="tiles">${files.map((file) => html`<${Tile} key=${file.url} file=${file} />`)}</ul>`}
+    ${files?.length > 0 && html`<ul class="cards">${files.map((file) => html`<${Tile} key=${file.url} file=${file} />`)}</ul>`}
     ${next && html`<p><button onClick=${() => read(next)}>Show more</button></p>`}
   </div>`;
 }
@@ -72,7 +72,7 @@ function Tile({ file }) {
     facts?.width && `${facts.width} × ${facts.height}`, facts?.seconds && duration(facts.seconds), facts?.fps && `${Number(facts.fps.toFixed(2))} fps`,
     size !== null && size !== undefined && bytes(size),
   ].filter(Boolean);
-  return html`<li class="tile">
+  return html`<li class="card">
     <a class="preview" href=${local(url) ?? url} target="_blank" rel="noreferrer" aria-label=${`Open ${name}`}><${Preview} file=${file} /></a>
     <p class="name" title=${name}>${name}</p>
     <p class="dim">${[type?.split(";")[0], ...measured].join(" · ")}</p>

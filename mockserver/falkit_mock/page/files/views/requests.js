@@ -3,7 +3,7 @@ import { follow, get, health, ready, remove } from "../api.js";
 import { clockTime, dateTime, duration, line } from "../format.js";
 import { Kept, Pane, Split, like } from "../kept.js";
 import { VirtualList } from "../list.js";
-import { Confirm, Empty, Facts, Failure, Filter, Icon, Link, StatusMark, attempt, html, useEffect, useMemo, useRead, useState } from "../parts.js";
+import { Asked, Empty, Facts, Failure, Filter, Icon, Link, StatusMark, html, useEffect, useMemo, useRead, useState } from "../parts.js";
 import { go, href, setQuery } from "../router.js";
 import { Whole } from "./job_requests.js";
 import { First } from "./jobs.js";
@@ -52,7 +52,7 @@ export function Requests({ params: { rest, query } }) {
     ${error && html`<${Failure} error=${error} again=${() => rows.load()} />`}
     ${total === 0 && !rest && (filtered ? html`<${Empty} title="No request is like that."><p><a href=${href("requests")}>Show all requests</a></p><//>` : html`<${First} title="No request yet. Send one:" />`)}
     <${Split} list=${list} pane=${rest && html`<${Opened} key=${rest} number=${rest} />`} />
-    ${asking && html`<${Confirm} title="Clear the request log" label="Clear the log" close=${() => ask(false)} act=${() => clear(rows)}>
+    ${asking && html`<${Asked} danger title="Clear the request log" label="Clear the log" close=${() => ask(false)} act=${() => clear(rows)}>
       <p>The mock forgets all requests, with their headers and bodies. Jobs, findings and what was spent stay.</p><//>`}
   </div>`;
 }
@@ -65,12 +65,10 @@ function Only({ name, words, value }) {
 const statuses = (value) => (value && !STATUSES.some(([one]) => one === value) ? [[value, value], ...STATUSES] : STATUSES);
 
 async function clear(rows) {
-  const done = await attempt("The log is empty", () => remove("/requests"));
-  if (done) {
-    go("requests");
-    rows.load();
-  }
-  return done;
+  await remove("/requests");
+  go("requests");
+  rows.load();
+  return "The log is empty";
 }
 
 async function read(signal) {

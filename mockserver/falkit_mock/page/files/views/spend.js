@@ -44,9 +44,9 @@ function Sums({ sums, kept }) {
     <${Limits} sums=${sums} />
     <section aria-labelledby="byendpoint"><h2 id="byendpoint">By endpoint</h2>
       <${Chart} rows=${dearest.filter(({ cost }) => Number(cost)).slice(0, BARS)} />
-      <${Table} label="By endpoint" rows=${dearest} keyOf=${(one) => one.endpoint_id} columns=${columns("Endpoint", (one) => html`<${Link} to="jobs" query=${{ endpoint: one.endpoint_id }}><${EndpointId} id=${one.endpoint_id} /><//>`)} /></section>
+      <${Table} label="Cost by endpoint" rows=${dearest} keyOf=${(one) => one.endpoint_id} columns=${columns("Endpoint", (one) => html`<${Link} to="jobs" query=${{ endpoint: one.endpoint_id }}><${EndpointId} id=${one.endpoint_id} /><//>`)} /></section>
     <section aria-labelledby="bykey"><h2 id="bykey">By key</h2>
-      <${Table} label="By key" rows=${[...sums.keys].sort((one, other) => other.cost - one.cost)} keyOf=${({ key }) => key} columns=${columns("Key", ({ key }) => html`<${Link} to="jobs" query=${{ key }}>${key || "no key"}<//>`)} /></section>
+      <${Table} label="Cost by key" rows=${[...sums.keys].sort((one, other) => other.cost - one.cost)} keyOf=${({ key }) => key} columns=${columns("Key", ({ key }) => html`<${Link} to="jobs" query=${{ key }}>${key || "no key"}<//>`)} /></section>
     ${kept && kept.cost !== sums.cost && html`<p class="dim">The jobs that are still here cost ${money(kept.cost)} (${plural(kept.jobs, "job")}): a reset gives nothing back, and jobs of earlier runs aren't counted above.</p>`}`;
 }
 

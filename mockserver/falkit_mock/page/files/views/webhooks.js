@@ -3,7 +3,7 @@ import { follow, get, now, post, ready, remove, tick } from "../api.js";
 import { age, clockTime, dateTime, duration, plural } from "../format.js";
 import { Kept, Pane, Split, like } from "../kept.js";
 import { VirtualList } from "../list.js";
-import { Codes, Dialog, Empty, Facts, Failure, Filter, Icon, Link, StatusMark, Table, attempt, html, say, signal, useEffect, useId, useMemo, useRead, useRef, useState } from "../parts.js";
+import { Asked, Codes, Dialog, Empty, Facts, Failure, Filter, Icon, Link, StatusMark, Table, attempt, html, say, signal, useEffect, useId, useMemo, useRead, useRef, useState } from "../parts.js";
 import { go, href } from "../router.js";
 import { Delivered, SHAPES, WORDS } from "./job_attempts.js";
 
@@ -146,30 +146,9 @@ function Opened({ id }) {
 /** Return what came of an attempt, in a sentence. */
 const came = ({ status, response, url, error }) => `${url}: ${response ? response.status_code : (error ?? "no reply")}, ${(WORDS[status] ?? status).toLowerCase()}`;
 
-/** A form in a dialog whose fields are sent when it is submitted; `act` returns what is said of it. */
-function Asked({ title, label, act, close, children }) {
-  const [error, setError] = useState(null);
-  const [busy, setBusy] = useState(false);
-  const submit = async (event) => {
-    event.preventDefault();
-    setBusy(true);
-    try {
-      say(await act(Object.fromEntries(new FormData(event.target))));
-      close();
-    } catch (wrong) {
-      setError(wrong);
-    }
-    setBusy(false);
-  };
-  return html`<${Dialog} title=${title} close=${close}><form class="form" onSubmit=${submit}>${children}
-    ${error && html`<${Failure} error=${error} />`}
-    <footer><button type="button" onClick=${close}>Not now</button><button class="primary" disabled=${busy}>${label}</button></footer>
-  </form><//>`;
-}
-
 function Elsewhere({ delivery, close }) {
   const id = useId();
-  const act = async ({ url }) => came(await post(`/jobs/${delivery.request_id}/resend`, { url }));
+  const act = async (form) => came(await post(`/jobs/${delivery.request_id}/resend`, { url: form.get("url") }));
   return html`<${Asked} title="Send to another URL" label="Send" act=${act} close=${close}>
     <p class="dim">The job's webhook, with a new signature. It goes to this machine, and to hosts that <code>--webhook-allow</code> names.</p>
     <label for=${id}>URL</label><input id=${id} name="url" type="url" required value=${delivery.url} autocomplete="off" />
@@ -182,7 +161,7 @@ const KINDS = { completed: "a job that is done", failed: "a job that failed", "t
 function Trigger({ close }) {
   const id = useId();
   const { value } = useRead((stop) => get("/endpoints", {}, { signal: stop }).then((reply) => reply.endpoints), []);
-  const act = async ({ kind, url, ...more }) => came(await post("/webhooks/trigger", { kind, url, ...Object.fromEntries(Object.entries(more).filter(([, text]) => text)) }));
+  const act = async (form) => came(await post("/webhooks/trigger", Object.fromEntries([...form].filter(([, text]) => text))));
   return html`<${Asked} title="Trigger a webhook" label="Send" act=${act} close=${close}>
     <p class="dim">One signed webhook as fal sends it, without a job.</p>
     <label for=${`${id}u`}>Receiver's URL</label><input id=${`${id}u`} name="url" type="url" required placeholder="http://127.0.0.1:8000/fal" autocomplete="off" />
