@@ -15,15 +15,19 @@ export class Kept extends Rows {
     this.most = most;
     this.all = new Map();
     this.fits = () => true;
+    /** What came while all are being read, which the reading may lack. */
+    this.meanwhile = null;
   }
 
   async load() {
     this.life.abort();
     this.life = new AbortController();
     const { signal } = this.life;
+    const meanwhile = (this.meanwhile = []);
     try {
-      const rows = await this.readAll(signal);
+      const rows = [...(await this.readAll(signal)), ...meanwhile];
       if (signal.aborted) return;
+      this.meanwhile = null;
       this.all = new Map(rows.map((row) => [row.id, row]));
       this.error.value = null;
       this.lay();
@@ -40,6 +44,7 @@ export class Kept extends Rows {
 
   /** Take up rows that came or have changed. */
   take(rows) {
+    this.meanwhile?.push(...rows);
     let came = 0;
     for (const row of rows) {
       const known = this.all.get(row.id);
@@ -69,6 +74,11 @@ export class Kept extends Rows {
   }
 
   fill() {}
+
+  stop() {
+    this.life.abort();
+    this.meanwhile = null;
+  }
 }
 
 /** A list with what was opened of it at its side, or over it where there is no room. */

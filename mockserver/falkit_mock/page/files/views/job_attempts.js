@@ -78,7 +78,7 @@ export async function verify(request) {
   for (const anew of [false, true]) {
     for (const { kty, crv, x, kid } of (await keys(anew)) ?? []) {
       const key = await crypto.subtle.importKey("jwk", { kty, crv, x: x.replace(/=+$/, "") }, "Ed25519", false, ["verify"]);
-      if (await crypto.subtle.verify("Ed25519", key, made, message)) return { state: "done", text: `The signature is good: this page checked it, by the published key ${(kid ?? x).slice(0, 8)}….` };
+      if (await crypto.subtle.verify("Ed25519", key, made, message)) return { state: "done", text: `The signature is good: this page checked it, by the published key ${(kid ?? x).slice(0, 8)}…` };
     }
   }
   return { state: "failed", text: "The signature is of no published key: receivers refuse it." };

@@ -36,7 +36,7 @@ export function Requests({ params: { rest, query } }) {
   const error = rows.error.value;
   const open = (row) => row.number && go("requests", String(row.number), query);
   const list = total > 0 && html`<${VirtualList} rows=${rows} label="Requests" noun="request" kind="requests" row=${32} card=${88} head=${HEAD} cells=${(row) => cells(row, rest, query)} open=${open} />`;
-  return html`<div class="view full">
+  return html`<div class="view full log">
     <div class="titled"><h1 tabindex="-1">Requests</h1>${total !== null && html`<span class="dim total">${total.toLocaleString("en-US")}${filtered ? " found" : ""}</span>`}
       <form class="filters" role="search" aria-label="Requests" onSubmit=${(event) => event.preventDefault()}>
         <${Filter} name="path" label="Path" type="search" search placeholder="/fal-ai/ltx-2/*" />
