@@ -206,7 +206,10 @@ def uploads(draw: st.DrawFn) -> bytes:
     return request(draw(st.sampled_from(["POST", "PUT"])), f"/{path}", [KEY, *rows], body)
 
 
-_OPERATIONS = [(str(one["method"]), str(one["path"])) for one in operations()]  # type: ignore[index, call-overload]
+_OPERATIONS = [
+    *((str(one["method"]), str(one["path"])) for one in operations()),  # type: ignore[index, call-overload]
+    *(("GET", "/"), ("GET", "/__falkit/page/{name}"), ("POST", "/__falkit/page/session")),
+]
 
 
 _NAMES = st.sampled_from(["url", "images", "choices", "output", "partial"])
@@ -220,16 +223,18 @@ def control(draw: st.DrawFn) -> bytes:
     method, path = draw(st.sampled_from(_OPERATIONS))
     while "{" in path:
         name = path.partition("{")[2].partition("}")[0]
-        path = path.replace(f"{{{name}}}", draw(st.sampled_from([RID, "1", "%00", "x"])), 1)
+        path = path.replace(f"{{{name}}}", draw(st.sampled_from([RID, "1", "%00", "x", IDS[0]])), 1)
     if path.endswith("/events") or "wait" in path:
         path = "/__falkit/clock"
     names = st.sampled_from(
-        ["rule", "rules", "seed", "seconds", "now", "keep_rules", "url", "kind", "limit", "status"]
+        ["rule", "rules", "seed", "seconds", "now", "keep_rules", "url", "kind", "input", "status"]
     )
     fields = st.dictionaries(names, VALUES | _PINS, max_size=3) | VALUES
     body = json.dumps(draw(fields)).encode()
     verb = draw(st.sampled_from([method, *map(str.upper, METHODS)]))
-    query = draw(st.sampled_from(["", "?limit=1", "?limit=x", "?before=x", "?status=1", "?\x00"]))
+    query = draw(
+        st.sampled_from(["", "?limit=1", "?limit=x", "?text=x&total=1", "?offset=1e9", "?\x00"])
+    )
     return request(verb, path + query, [("x-falkit-client", "attack")], body)
 
 

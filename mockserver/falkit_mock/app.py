@@ -13,17 +13,16 @@ from falkit_mock.core.errors import HostNotImitated, StateAway, WireError, is_sh
 from falkit_mock.core.events import RequestAnswered, RequestArrived
 from falkit_mock.core.network import (
     API,
-    CLIENT,
     CONTROL,
     MEDIA,
     OWN,
-    PAGE,
-    PAGE_FILES,
     QUEUE,
     REST,
     RUN,
     SITE,
     WS,
+    is_file_of_page,
+    is_of_page,
     is_own,
 )
 from falkit_mock.core.telling import EventLog, RequestLog
@@ -137,7 +136,6 @@ class MockApp:
             self.go_on()
         record = context.record
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        told = True
         try:
             own = path in OWN or path.startswith(CONTROL)
             if own and is_own(path, context.method, headers, page=self.service.settings.page):
@@ -145,8 +143,7 @@ class MockApp:
                 from falkit_mock.control.own import noting
 
                 # Nobody listens for what the page does to show what others do.
-                shows = path == PAGE or path.startswith(f"{PAGE_FILES}/")
-                told = not shows and headers.get(CLIENT) != b"page"
+                context.told = not is_of_page(path, headers)
 
                 await self._own(scope, receive, noting(self.service, context, send))
             else:
@@ -155,7 +152,7 @@ class MockApp:
             record.ms = (perf_counter() - context.began) * 1000
             if record.status is None:
                 record.status = 0
-            if told and not context.of_page:
+            if context.told:
                 self.service.events.emit(RequestAnswered(record))
 
     async def _answer(self, context: RequestContext, send: Send) -> None:
@@ -189,7 +186,7 @@ class MockApp:
         record.status = reply.status_code
         record.request_id, record.hint = headers.get(REQUEST_ID), headers.get(HINT)
         record.cut = context.reply_fault is not None
-        if self._transcripts is not None and record.fal:
+        if self._transcripts is not None and context.told:
             # Of a stream there is no body.
             scope, body = context.scope, reply.body if type(reply) is Reply else None
             query, sent = scope["query_string"], context.sent
@@ -216,10 +213,12 @@ class MockApp:
         try:
             address = find_address(context.scope, context.headers, service.settings.media_host)
             context.address = address
-            record.fal, record.host, record.path = not context.of_page, address.host, address.path
-            if record.fal:
-                service.events.emit(RequestArrived(record))
+            record.fal, record.host, record.path = True, address.host, address.path
             role = address.role
+            if role in _FILES and is_file_of_page(record.method, context.headers):
+                context.told = False
+            else:
+                service.events.emit(RequestArrived(record))
             if role == RUN and HANDSHAKE in context.scope:
                 role = HANDSHAKE
             host = self._hosts.get(role) or self._open(role, address.host)

@@ -278,3 +278,15 @@ def test_the_stream_ends_with_the_mock(mock: Mock) -> None:
 def test_head_is_answered_without_a_stream(mock: Mock) -> None:
     reply = mock.http.head(EVENTS)
     assert (reply.status_code, reply.headers["content-type"]) == (200, "text/event-stream")
+
+
+def test_what_is_steered_is_told_to_who_follows(manual: Mock) -> None:
+    log = manual.server.wait().event_log
+    before = log.last
+    rule = manual.http.post("/__falkit/rules", json={"rule": "hang"}).json()["id"]
+    manual.http.post("/__falkit/clock/advance", json={"seconds": 1})
+    manual.http.delete(f"/__falkit/rules/{rule}")
+    assert manual.http.post("/__falkit/clock/advance", json={"seconds": -1}).status_code == 422
+    manual.http.post("/__falkit/reset")
+    kinds = [event.kind for _, event in log.after(before)]
+    assert kinds == ["rules_changed", "clock_changed", "rules_changed", "reset"]

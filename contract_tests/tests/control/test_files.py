@@ -79,3 +79,10 @@ def test_what_is_being_sent_is_no_file_yet(mock: Mock) -> None:
     url = "/rest.fal.ai/storage/upload/initiate-multipart"
     mock.http.post(url, params={"storage_type": "fal-cdn-v3"}, json=asked)
     assert listed(mock, kind="upload")["files"] == []
+
+
+def test_the_files_of_one_job_are_listed(mock: Mock) -> None:
+    _, wanted, _ = (mock.submit()["request_id"] for _ in range(3))
+    page = listed(mock, request_id=wanted)
+    assert ([one["request_id"] for one in page["files"]], page["total"]) == ([wanted], 1)
+    assert listed(mock, request_id="nobody")["files"] == []

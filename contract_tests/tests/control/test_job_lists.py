@@ -172,3 +172,14 @@ def test_an_output_that_is_no_json_and_one_without_files_have_no_thumbnail(manua
         url = f"/__falkit/jobs/{job['request_id']}/complete"
         manual.http.post(url, content=json.dumps({"output": output}))
     assert [job["thumbnail"] for job in page(manual)["jobs"]] == [None, None]
+
+
+def test_certain_jobs_are_listed_by_their_ids(manual: Mock) -> None:
+    made = [manual.submit()["request_id"] for _ in range(4)]
+    asked = ",".join((made[0], "nobody", made[3], made[0]))
+    assert ids(manual, ids=asked) == [made[3], made[0]]
+    found = page(manual, ids=", ".join(made), limit=1, offset=1, total=True)
+    assert ([job["request_id"] for job in found["jobs"]], found["total"]) == ([made[2]], 4)
+    assert ids(manual, ids=",".join(made), cursor=found["next_cursor"]) == made[:2][::-1]
+    manual.cancel(manual.submit())
+    assert ids(manual, ids=",".join(made), result="cancelled") == []

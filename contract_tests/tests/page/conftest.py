@@ -42,7 +42,8 @@ def by_night(value: str) -> ParameterSet:
     return pytest.param(value, marks=pytest.mark.skipif(not NIGHTLY, reason="make nightly"))
 
 
-@pytest.fixture(scope="session")
+# Of one module: while it is there, nothing else in the process can run a loop of its own.
+@pytest.fixture(scope="module")
 def browser() -> Generator[Browser]:
     with browsing() as started:
         yield started
@@ -51,9 +52,9 @@ def browser() -> Generator[Browser]:
 SIZE: ViewportSize = {"width": 1280, "height": 720}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def window(browser: Browser) -> Generator[Page]:
-    """One page for all tests: to open another takes a browser longer than most tests take."""
+    """One page for a module's tests: a browser takes longer to open one than most tests take."""
     with browser.new_context(viewport=SIZE, timezone_id="UTC") as context:
         context.set_default_timeout(PATIENCE)
         context.add_init_script(REPORTING)

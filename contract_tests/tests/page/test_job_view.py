@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from page.conftest import Look, by_night
 from receiver import Receiver, Reply, receiving
@@ -17,7 +17,7 @@ def opened(look: Look, mock: Mock, job: dict[str, Any]) -> Page:
     return look(mock, f"#/jobs/{job['request_id']}")
 
 
-def section(page: Page, name: str) -> Any:
+def section(page: Page, name: str) -> Locator:
     return page.get_by_role("region", name=name, exact=True)
 
 
@@ -135,6 +135,19 @@ def test_an_output_is_seen_or_heard_beside_what_was_asked(
     expect(output.locator(f"figure {element}").first).to_be_visible()
     expect(output.locator("figure").first).to_contain_text(fact)
     expect(output.locator("figcaption").first).to_contain_text("Bytes")
+
+
+def test_what_was_asked_is_beside_what_was_measured(serve: Serve, look: Look) -> None:
+    mock = serve("instant")
+    page = opened(look, mock, mock.submit({"prompt": "Rain", "duration": 8, "resolution": "1440p"}))
+    rows = page.locator(".compared tbody tr")
+    expect(rows).to_have_text(
+        [
+            re.compile(r"Sizeresolution 1440p\s*2560 . 1440"),
+            re.compile(r"Lengthduration 8\s*8 s"),
+            re.compile(r"Ratefps 25 \(default\)\s*25 fps"),
+        ]
+    )
 
 
 def test_a_request_opens_to_its_headers_and_bodies(serve: Serve, look: Look) -> None:

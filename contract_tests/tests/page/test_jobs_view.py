@@ -8,13 +8,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from page.conftest import NIGHTLY, Look
 from serving import PROMPT, T2V, Serve
 
 
-def rows(page: Page) -> Any:
+def rows(page: Page) -> Locator:
     return page.locator(".list .row")
 
 
@@ -96,6 +96,47 @@ def test_new_jobs_dont_move_what_one_reads(serve: Serve, look: Look) -> None:
     expect(rows(page).first).to_contain_text("New 2")
     mock.submit({"prompt": "Newest"})
     expect(rows(page).first).to_contain_text("Newest")
+
+
+def test_a_filtered_list_is_live_too(timed: Serve, look: Look) -> None:
+    mock = timed("10,20", concurrency=100)
+    for number in range(40):
+        mock.submit({"prompt": f"Rain {number}", "duration": 7})
+    mock.advance(60)
+    page = look(mock, "#/jobs?status=FAILED&text=rain", size={"width": 1280, "height": 600})
+    total = page.locator(".total")
+    expect(total).to_have_text("40 found")
+    good, bad, other = (
+        mock.submit({"prompt": "Rain"}),
+        mock.submit({"prompt": "Rain, too", "duration": 7}),
+        mock.submit({"prompt": "Snow", "duration": 7}),
+    )
+    mock.advance(60)
+    expect(total).to_have_text("41 found")
+    expect(rows(page).first).to_contain_text("Rain, too")
+    # Of what comes while one reads only what matches is counted.
+    page.locator(".scroll").evaluate("box => { box.scrollTop = 400 }")
+    for prompt in ("Snow", "Rain again"):
+        mock.submit({"prompt": prompt, "duration": 7})
+    mock.advance(60)
+    expect(page.get_by_role("button", name="1 new job")).to_be_visible()
+    for job in (good, bad, other):
+        assert mock.status(job)["status"] == "COMPLETED"
+
+
+def test_a_row_that_changed_unseen_is_read_again(timed: Serve, look: Look) -> None:
+    mock = timed("10,20", concurrency=100)
+    for number in range(60):
+        mock.submit({"prompt": f"Rain {number}", "duration": 7})
+    page = look(mock, size={"width": 1280, "height": 600})
+    box = page.locator(".scroll")
+    expect(rows(page).first).to_contain_text("Queued")
+    box.evaluate("box => { box.scrollTop = box.scrollHeight }")
+    expect(rows(page).last).to_contain_text("Rain 0")
+    mock.advance(60)
+    expect(rows(page).last).to_contain_text("Failed 422")
+    box.evaluate("box => { box.scrollTop = 0 }")
+    expect(rows(page).first).to_contain_text("duration: Input should be")
 
 
 def listed(number: int) -> dict[str, Any]:

@@ -310,3 +310,34 @@ def test_codes_that_were_used_are_forgotten_once_they_have_ended() -> None:
         assert not sessions.redeem(code)
         now[0] += CODE_LIFE
     assert len(sessions._used) <= 2  # pyright: ignore[reportPrivateUsage]
+
+
+def test_what_the_page_shows_is_no_request_of_a_program(mock: Mock) -> None:
+    """A clip that it plays, and the keys by which it checks a signature, come from fal's hosts."""
+    url = mock.result(mock.submit()).json()["video"]["url"]
+    keys = f"{mock.url}/rest.fal.ai/.well-known/jwks.json"
+    mock.http.delete("/__falkit/requests")
+
+    def logged(url: str, **headers: str) -> bool:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        with httpx.Client(trust_env=False, timeout=PATIENCE) as browser:
+            assert browser.get(url, headers=sent).status_code == 200
+        found: int = mock.http.delete("/__falkit/requests").json()["cleared"]
+        return found == 1
+
+    own = f"{mock.url}/"
+    for shown in (url, keys):
+        assert not logged(shown, referer=own, sec_fetch_site="same-origin")
+        assert not logged(shown, referer=own)
+        assert logged(shown)
+        assert logged(shown, referer=own, sec_fetch_site="cross-site")
+        assert logged(shown, referer="http://127.0.0.1:1/", sec_fetch_site="same-origin")
+        assert logged(shown, referer=f"{own}other", sec_fetch_site="same-origin")
+        assert logged(shown, referer=own, authorization="Key id:secret")
+    job = mock.http.post(
+        "/queue.fal.run/fal-ai/ltx-2/text-to-video",
+        json={"prompt": "Rain"},
+        headers={"referer": own, "sec-fetch-site": "same-origin", "origin": mock.url},
+    )
+    assert job.status_code == 200
+    assert len(mock.http.get("/__falkit/requests").json()["requests"]) == 1

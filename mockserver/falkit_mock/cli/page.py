@@ -28,7 +28,7 @@ def open_(mock: RunningMock, only_print: bool) -> None:
     Where there is no browser, the URL is printed. That of a mock that asks for its token lets one
     browser in, within a minute; the token itself is not in it.
     """
-    found = urlsplit(mock.post("/page")["url"])
+    found = urlsplit(str(mock.post("/page")["url"]))
     url = mock.url.rstrip("/") + found.path + (f"?{found.query}" if found.query else "")
     if mock.key:
         url += f"#/jobs?key={quote(mock.key, safe='')}"

@@ -41,6 +41,10 @@ class Files:
         if call.fields["kind"] == "upload":
             found, more = self._uploads(cursor, limit)
             total = len(self._done())
+        elif request_id := call.fields.get("request_id"):
+            job = self._service.store.get(request_id)
+            found, more = [] if job is None else [*self._of(job)], None
+            total = len(found)
         else:
             found, more = await self._outputs(cursor or math.inf, limit)
             total = self._service.store.count_files()

@@ -70,6 +70,8 @@ class JobLists:
     async def _page(self, fields: Mapping[str, Any]) -> tuple[list[Job], bool, int | None]:
         """Return a page, whether there are more behind it, and how many there are in all."""
         limit, offset, counts = fields["limit"], fields.get("offset", 0), fields["total"]
+        if "ids" in fields:
+            return self._named(fields)
         if fields.get("status") in ("IN_QUEUE", "IN_PROGRESS"):
             # Few, and all at hand.
             before, wanted = fields.get("cursor", math.inf), self._wanted(fields)
@@ -91,6 +93,16 @@ class JobLists:
         chosen = places[max(end - limit, 0) : max(end, 0)][::-1]
         page = [job async for job in ledger_of(self._service, self._catalog).jobs(chosen)]
         return page, bool(page) and end > limit, len(places) if counts else None
+
+    def _named(self, fields: Mapping[str, Any]) -> tuple[list[Job], bool, int | None]:
+        """Return a page of the jobs with certain ids."""
+        limit, offset, before = fields["limit"], fields.get("offset", 0), fields.get("cursor")
+        asked = dict.fromkeys(map(str.strip, fields["ids"].split(",")))
+        known = filter(None, map(self._service.store.get, asked))
+        jobs = sorted(filter(self._wanted(fields), known), key=lambda job: -job.seq)
+        page = [job for job in jobs if before is None or job.seq < before]
+        page = page[offset : offset + limit + 1]
+        return page[:limit], len(page) > limit, len(jobs) if fields["total"] else None
 
     async def _behind(self, fields: Mapping[str, Any]) -> list[Job]:
         """Return the jobs behind a cursor, one more than are asked for, as that tells of more."""

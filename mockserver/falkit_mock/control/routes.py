@@ -29,6 +29,7 @@ from falkit_mock.control.records import record_operations
 from falkit_mock.control.state import rule_operations, state_operations
 from falkit_mock.control.webhooks import webhook_operations
 from falkit_mock.core import dumps, version
+from falkit_mock.core.events import ToldEvent
 from falkit_mock.core.network import CONTROL
 from falkit_mock.core.sessions import Sessions
 from falkit_mock.core.telling import EventLog, RequestLog
@@ -133,6 +134,8 @@ def control_router(
         **endpoint_operations(service, catalog),
         **file_operations(service, catalog),
     }
+    for id, kind in _TOLD.items():
+        operations[id] = _telling(service, operations[id], kind)
     if service.store.sharing is not None:
         operations |= {id: _in_turn(service, operations[id]) for id in _IN_TURN}
     return ControlRouter(operations, service.settings.max_body)
@@ -145,6 +148,24 @@ _IN_TURN = (
     *("holdJob", "releaseJob", "failJob", "completeJob", "cancelJob", "expireJob"),
     *("addRule", "replaceRules", "clearRules", "replaceRule", "removeRule"),
 )
+
+
+# What whoever follows the events is told of, in a word: it asks for the rest.
+_TOLD = {
+    **dict.fromkeys(("advanceClock", "setClock", "runClock", "pauseClock"), "clock_changed"),
+    **dict.fromkeys(("addRule", "replaceRules", "clearRules"), "rules_changed"),
+    **dict.fromkeys(("replaceRule", "removeRule"), "rules_changed"),
+    **dict.fromkeys(("reset", "importState"), "reset"),
+}
+
+
+def _telling(service: Service, operation: Operation, kind: str) -> Operation:
+    async def told(call: Call) -> AnyReply:
+        reply = await operation(call)
+        service.events.emit(ToldEvent(kind, {}))
+        return reply
+
+    return told
 
 
 def _in_turn(service: Service, operation: Operation) -> Operation:

@@ -334,16 +334,9 @@ class FindingMade(NamedTuple):
         return self.finding.to_json()
 
 
-# The events that are kept for those who follow them, and all that listeners get.
-LoggedEvent: TypeAlias = (
-    RequestAnswered | JobChanged | DeliveryAttempted | HostContacted | AmountReached | FindingMade
-)
-Event: TypeAlias = RequestArrived | LoggedEvent
-
-
 @dataclass(frozen=True, slots=True)
 class ToldEvent:
-    """An event as the stream of events has it, of whichever process."""
+    """An event as the stream of events has it, of whichever process, or of what was steered."""
 
     kind: str
     fields: JSON
@@ -351,6 +344,12 @@ class ToldEvent:
     def to_json(self) -> JSON:
         """Return its fields."""
         return self.fields
+
+
+# The events that are kept for those who follow them, and all that listeners get.
+_Told: TypeAlias = AmountReached | FindingMade | ToldEvent
+LoggedEvent: TypeAlias = RequestAnswered | JobChanged | DeliveryAttempted | HostContacted | _Told
+Event: TypeAlias = RequestArrived | LoggedEvent
 
 
 Listener: TypeAlias = Callable[[Event], None]

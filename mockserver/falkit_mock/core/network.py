@@ -72,8 +72,6 @@ CONTROL, PROBES = "/__falkit", ("/health", "/ready", "/metrics")
 # Where a browser finds the page; its files are below the second.
 PAGE, PAGE_FILES = "/", f"{CONTROL}/page"
 OWN = frozenset((PAGE, *PROBES))
-# What calls the control API says of itself.
-CLIENT = b"x-falkit-client"
 
 
 def is_control(path: str, headers: Mapping[bytes, bytes]) -> bool:
@@ -96,6 +94,24 @@ def is_own(path: str, method: str, headers: Mapping[bytes, bytes], *, page: bool
         return is_control(path, headers)
     wants = page and method in ("GET", "HEAD") and b"text/html" in headers.get(b"accept", b"")
     return wants and is_control(CONTROL, headers)
+
+
+def is_of_page(path: str, headers: Mapping[bytes, bytes]) -> bool:
+    """Tell whether a request for the mock itself is the page's, or for the page."""
+    files = path == PAGE or path.startswith(f"{PAGE_FILES}/")
+    return files or headers.get(b"x-falkit-client") == b"page"
+
+
+def is_file_of_page(method: str, headers: Mapping[bytes, bytes]) -> bool:
+    """Tell whether a browser asks for a file because the page shows it, and no program does.
+
+    It says that it comes from `/` of this very origin, and brings no key.
+    """
+    if b"referer" not in headers or method not in ("GET", "HEAD") or b"authorization" in headers:
+        return False
+    page = headers[b"referer"].partition(b"://")[2]
+    site = headers.get(b"sec-fetch-site", b"same-origin")
+    return page == headers.get(b"host", b"") + b"/" and site == b"same-origin"
 
 
 PORT = 4325

@@ -90,6 +90,7 @@ class EventLog:
         HostContacted,
         AmountReached,
         FindingMade,
+        ToldEvent,
     )
 
     def __init__(self, size: int = _KEPT) -> None:

@@ -66,8 +66,9 @@ class Connection(Protocol):
 class RequestContext:
     """One request: what it says, read once, and what is noted of it on its way to a reply."""
 
-    # The body, once it was read as a whole.
+    # The body, once it was read as a whole; and whether listeners are told of the request.
     sent: bytes | None = None
+    told = True
 
     def __init__(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, now: float
@@ -104,15 +105,6 @@ class RequestContext:
         # Not by name, which takes longer.
         record.agent = headers.get(b"user-agent", b"")
         record.began = self.began
-
-    @property
-    def of_page(self) -> bool:
-        """Whether the mock's own page asks for what it shows, which no program has to do with.
-
-        A browser says so by itself; and no other page has the mock's origin.
-        """
-        asks = self.headers.get(b"sec-fetch-site") == b"same-origin"
-        return asks and self.method in ("GET", "HEAD") and not self.authorization
 
     @cached_property
     def query(self) -> QueryParams:

@@ -268,7 +268,8 @@ def _about_file(
     One for an output is about the job that made it.
     """
     named = named_by(context, operation)
-    if context.of_page or (service.rules.idle and not named):
+    # What the page fetches to show it uses up no fault that is meant for a program.
+    if not context.told or (service.rules.idle and not named):
         return None
     record = service.store.file(context.address.path) if operation == "media" else None
     job = service.store.get(record.request_id) if record is not None else None

@@ -3,21 +3,25 @@ import { html, signal, useEffect, useLayoutEffect, useRef, useState } from "./pa
 import { count, plural } from "./format.js";
 
 /** Rows in one reading. */
-const PAGE = 60;
+const PAGE = 80;
 /** Browsers draw nothing below some 17 million pixels; a longer list scrolls faster than the finger. */
 const TALLEST = 15_000_000;
-/** Milliseconds between two readings that events ask for. */
-const PAUSE = 350;
+/** Milliseconds between two readings that events ask for; counting takes a mock longer. */
+const [PAUSE, COUNTING] = [350, 1000];
+/** Rows that have changed unseen, of which it is known which: what is more is read again as a whole. */
+const STALE = 20_000;
 
 /**
  * Rows of the control API, newest first, of which some are here.
  *
  * `read(offset, limit, signal)` returns `{ rows, total }`; a row has an `id`. A row keeps its place
  * while new ones come on top and aren't shown: how many they are is what the total has grown by.
+ * Where events don't tell which rows are `filtered` out, the total is asked for.
  */
 export class Rows {
-  constructor(read) {
+  constructor(read, filtered = false) {
     this.read = read;
+    this.filtered = filtered;
     /** Rows by place; null where one isn't here. */
     this.rows = [];
     this.total = signal(null);
@@ -30,8 +34,10 @@ export class Rows {
     this.held = false;
     this.range = [0, 30];
     this.reading = new Map();
+    /** Pages with rows that are seen and have changed; ids of rows that aren't. */
     this.dirty = new Set();
-    this.pending = 0;
+    this.stale = new Set();
+    this.pending = false;
     this.working = 0;
     this.life = new AbortController();
   }
@@ -44,9 +50,11 @@ export class Rows {
       const { rows, total } = await this.read(0, PAGE, this.life.signal);
       this.rows = fitted(rows, total);
       this.fresh.value = 0;
-      this.pending = 0;
+      this.pending = false;
+      this.stale.clear();
       this.error.value = null;
       this.total.value = total;
+      this.fill();
       this.changed();
     } catch (error) {
       if (error.name !== "AbortError") this.error.value = error;
@@ -78,7 +86,8 @@ export class Rows {
     const last = Math.min(to, this.rows.length);
     const pages = new Set();
     for (let place = from; place < last; place += 1) {
-      if (!this.rows[place]) pages.add(Math.floor(place / PAGE));
+      const row = this.rows[place];
+      if (!row || this.stale.has(row.id)) pages.add(Math.floor(place / PAGE));
     }
     for (const [page, stop] of this.reading) if (!pages.has(page)) stop.abort();
     for (const page of pages) if (!this.reading.has(page)) this.page(page);
@@ -95,6 +104,7 @@ export class Rows {
       const first = offset - (total - known);
       rows.forEach((row, place) => {
         if (first + place >= 0 && first + place < this.rows.length) this.rows[first + place] = row;
+        this.stale.delete(row.id);
       });
       this.error.value = null;
       this.changed();
@@ -105,49 +115,54 @@ export class Rows {
     }
   }
 
-  /** Some came on top. */
-  came(number = 1) {
-    if (this.held) this.fresh.value += number;
+  /** Some came on top, or rows came and went as a filter has it. */
+  came(number) {
+    if (this.held && !this.filtered) this.fresh.value += number;
     else {
-      this.pending += number;
+      this.pending = true;
       this.soon();
     }
   }
 
-  /** Change a row that is here, and read it again if it is seen; its end has more than an event says. */
+  /** Change a row, and read it again once it is seen: its end has more than an event says. */
   patch(id, change) {
     const [from, to] = this.range;
-    const place = this.rows.findIndex((row, place) => place < to + 200 && row?.id === id);
-    if (place < 0) return;
-    this.rows[place] = { ...this.rows[place], ...change };
-    if (place >= from && place < to) {
+    const place = this.rows.slice(from, to).findIndex((row) => row?.id === id) + from;
+    if (place >= from) {
+      this.rows[place] = { ...this.rows[place], ...change };
       this.dirty.add(Math.floor(place / PAGE));
       this.soon();
-    } else this.rows[place] = null;
-    this.changed();
+      this.changed();
+    } else if (this.stale.add(id).size > STALE) {
+      this.rows = this.rows.map((row, place) => (place >= from && place < to ? row : null));
+      this.stale.clear();
+    }
   }
 
   /** Let new ones in from now on, or hold them. */
   hold(held) {
     if (this.held === held) return;
     this.held = held;
-    if (!held && this.fresh.value) {
-      this.fresh.value = 0;
-      this.came();
-    }
+    if (held || !this.fresh.value) return;
+    this.fresh.value = 0;
+    this.came(0);
   }
 
   soon() {
-    this.working ||= setTimeout(() => this.work(), PAUSE);
+    const pause = this.held && this.filtered ? COUNTING : PAUSE;
+    this.working ||= setTimeout(() => this.work(), pause);
   }
 
   async work() {
     const { signal } = this.life;
     try {
-      if (this.pending && !this.held) {
-        this.pending = 0;
-        this.dirty.delete(0);
-        this.merge(await this.read(0, PAGE, signal));
+      if (this.pending) {
+        this.pending = false;
+        if (this.held) await this.count(signal);
+        else {
+          this.dirty.delete(0);
+          this.merge(await this.read(0, PAGE, signal));
+        }
       }
       const dirty = [...this.dirty];
       this.dirty.clear();
@@ -157,17 +172,24 @@ export class Rows {
     }
     if (signal.aborted) return;
     this.working = 0;
-    if ((this.pending && !this.held) || this.dirty.size) this.soon();
+    if (this.pending || this.dirty.size) this.soon();
+  }
+
+  async count(signal) {
+    const { total } = await this.read(0, 1, signal);
+    this.fresh.value = Math.max(0, total - this.total.value);
   }
 
   /** Put what is on top now above what was. */
   merge({ rows, total }) {
     const top = this.rows[0]?.id;
     const found = rows.findIndex(({ id }) => id === top);
-    if (found >= 0) this.rows = [...rows, ...this.rows.slice(rows.length - found)];
-    else this.rows = rows;
-    this.rows = fitted(this.rows, total);
+    // As a filter has it, rows come and go anywhere.
+    const below = found >= 0 && !this.filtered ? this.rows.slice(rows.length - found) : [];
+    this.rows = fitted([...rows, ...below], total);
+    for (const { id } of rows) this.stale.delete(id);
     this.total.value = total;
+    this.fill();
     this.changed();
   }
 }
@@ -275,7 +297,7 @@ export function VirtualList({ rows, cells, open, head, label, noun, kind = "jobs
   const fresh = rows.fresh.value;
   return html`<div class="list ${kind} ${cards ? "cards" : ""}" role="table" aria-label=${label} aria-rowcount=${length + 1}>
     <div class="head" role="row" aria-rowindex="1">${head}</div>
-    ${fresh > 0 && html`<button class="fresh" onClick=${newest}>${count(fresh)} new <span class="sr">${noun}s</span></button>`}
+    ${fresh > 0 && html`<button class="fresh" onClick=${newest}>${count(fresh)} new <span class="sr">${noun}${fresh === 1 ? "" : "s"}</span></button>`}
     <div class="scroll" ref=${box} role="rowgroup" tabindex="0" aria-label=${plural(length, noun)} onScroll=${scrolled}
       onFocusIn=${(event) => {
         const place = event.target.closest("[data-place]");

@@ -14,16 +14,43 @@ export function local(url) {
 }
 
 const KINDS = {
-  png: "image", jpg: "image", jpeg: "image", webp: "image", gif: "image", avif: "image", svg: "image",
-  mp4: "video", webm: "video", mov: "video",
-  mp3: "audio", wav: "audio", ogg: "audio", flac: "audio", m4a: "audio", aac: "audio", opus: "audio",
-  glb: "model", gltf: "model", obj: "model", stl: "model", ply: "model", fbx: "model", usdz: "model",
-  txt: "text", json: "text", srt: "text", vtt: "text", csv: "text", md: "text",
+  png: "image",
+  jpg: "image",
+  jpeg: "image",
+  webp: "image",
+  gif: "image",
+  avif: "image",
+  svg: "image",
+  mp4: "video",
+  webm: "video",
+  mov: "video",
+  mp3: "audio",
+  wav: "audio",
+  ogg: "audio",
+  flac: "audio",
+  m4a: "audio",
+  aac: "audio",
+  opus: "audio",
+  glb: "model",
+  gltf: "model",
+  obj: "model",
+  stl: "model",
+  ply: "model",
+  fbx: "model",
+  usdz: "model",
+  txt: "text",
+  json: "text",
+  srt: "text",
+  vtt: "text",
+  csv: "text",
+  md: "text",
 };
 
 /** Return `image`, `video`, `audio`, `model`, `text` or `file`. */
 export function kindOf(url, type = "") {
-  const name = /\.([a-z0-9]+)(?:[?#]|$)/i.exec(url.startsWith("data:") ? "" : url)?.[1]?.toLowerCase();
+  const name = /\.([a-z0-9]+)(?:[?#]|$)/i
+    .exec(url.startsWith("data:") ? "" : url)?.[1]
+    ?.toLowerCase();
   const said = (type || /^data:([^;,]*)/.exec(url)?.[1] || "").split("/")[0];
   if (["image", "video", "audio", "model", "text"].includes(said)) return said;
   return KINDS[name] ?? (type === "application/json" ? "text" : "file");
@@ -35,10 +62,21 @@ export function filesIn(value, most = 50) {
   const walk = (one, path) => {
     if (found.size >= most || one === null) return;
     if (typeof one === "string") {
-      if (/^(https?:\/\/\S+|data:[\w.+-]+\/[\w.+-]+[;,])/.test(one) && (MEDIA.test(one) || one.startsWith("data:")) && !found.has(one)) found.set(one, { path, url: one, type: "", name: "", said: {} });
+      if (
+        /^(https?:\/\/\S+|data:[\w.+-]+\/[\w.+-]+[;,])/.test(one) &&
+        (MEDIA.test(one) || one.startsWith("data:")) &&
+        !found.has(one)
+      )
+        found.set(one, { path, url: one, type: "", name: "", said: {} });
     } else if (typeof one === "object") {
       if (typeof one.url === "string" && !found.has(one.url)) {
-        found.set(one.url, { path, url: one.url, type: one.content_type ?? "", name: one.file_name ?? "", said: one });
+        found.set(one.url, {
+          path,
+          url: one.url,
+          type: one.content_type ?? "",
+          name: one.file_name ?? "",
+          said: one,
+        });
       }
       for (const [key, inner] of Object.entries(one)) walk(inner, path ? `${path}.${key}` : key);
     }
@@ -94,22 +132,29 @@ export function Thumbnail({ url, type }) {
       const { width, height } = canvas.current;
       const share = Math.max(width / picture.width, height / picture.height);
       const [wide, high] = [picture.width * share, picture.height * share];
-      canvas.current.getContext("2d").drawImage(picture, (width - wide) / 2, (height - high) / 2, wide, high);
+      canvas.current
+        .getContext("2d")
+        .drawImage(picture, (width - wide) / 2, (height - high) / 2, wide, high);
     };
-    const wait = setTimeout(() => {
-      setSeen(true);
-      if (clip) poster(url, stop.signal).then(draw, () => {});
-    }, posters.has(url) ? 0 : 400);
+    const wait = setTimeout(
+      () => {
+        setSeen(true);
+        if (clip) poster(url, stop.signal).then(draw, () => {});
+      },
+      posters.has(url) ? 0 : 400,
+    );
     return () => {
       clearTimeout(wait);
       stop.abort();
     };
   }, [url]);
   if (clip) return html`<canvas ref=${canvas} width="128" height="82" aria-hidden="true"></canvas>`;
-  return seen && type.startsWith("image/") ? html`<img src=${url} alt="" loading="lazy" decoding="async" />` : null;
+  return seen && type.startsWith("image/")
+    ? html`<img src=${url} alt="" loading="lazy" decoding="async" />`
+    : null;
 }
 
-/** A file as one sees or hears it, with what was measured of it; `tell` gets the measures, once they are there. */
+/** A file as one sees or hears it, and what was measured of it, which `tell` gets as it is known. */
 export function Media({ file, tell }) {
   const { url, type, name, path } = file;
   const here = local(url);
@@ -123,7 +168,10 @@ export function Media({ file, tell }) {
     fetch(here, { method: "HEAD", signal: stop.signal }).then(
       (reply) => {
         if (!reply.ok) return setBroken(`The file is not there: ${reply.status}`);
-        learn({ size: Number(reply.headers.get("content-length")) || null, type: reply.headers.get("content-type") });
+        learn({
+          size: Number(reply.headers.get("content-length")) || null,
+          type: reply.headers.get("content-type"),
+        });
       },
       () => {},
     );
@@ -132,33 +180,92 @@ export function Media({ file, tell }) {
   useEffect(() => tell?.(known), [known]);
   const failed = () => setBroken("The browser can't show it");
   const shown = {
-    image: () => html`<img src=${here} alt=${`${path || "output"}: ${name || "picture"}`} loading="lazy" onLoad=${({ target }) => learn({ width: target.naturalWidth, height: target.naturalHeight })} onError=${failed} />`,
-    video: () => html`<video src=${here} controls loop muted preload="metadata" aria-label=${`${path || "output"}: ${name || "clip"}`} onLoadedMetadata=${({ target }) => learn({ width: target.videoWidth, height: target.videoHeight, seconds: target.duration })} onError=${failed}></video>`,
-    audio: () => html`<audio src=${here} controls preload="metadata" aria-label=${`${path || "output"}: ${name || "sound"}`} onLoadedMetadata=${({ target }) => learn({ seconds: target.duration })} onError=${failed}></audio>`,
+    image: () =>
+      html`<img
+        src=${here}
+        alt=${`${path || "output"}: ${name || "picture"}`}
+        loading="lazy"
+        onLoad=${({ target }) => learn({ width: target.naturalWidth, height: target.naturalHeight })}
+        onError=${failed}
+      />`,
+    video: () =>
+      html`<video
+        src=${here}
+        controls
+        loop
+        muted
+        preload="metadata"
+        aria-label=${`${path || "output"}: ${name || "clip"}`}
+        onLoadedMetadata=${({ target }) =>
+          learn({
+            width: target.videoWidth,
+            height: target.videoHeight,
+            seconds: target.duration,
+          })}
+        onError=${failed}
+      ></video>`,
+    audio: () =>
+      html`<audio
+        src=${here}
+        controls
+        preload="metadata"
+        aria-label=${`${path || "output"}: ${name || "sound"}`}
+        onLoadedMetadata=${({ target }) => learn({ seconds: target.duration })}
+        onError=${failed}
+      ></audio>`,
     text: () => html`<${Text} url=${here} />`,
   }[kind];
   const size = known.width ? `${known.width} × ${known.height}` : null;
   return html`<figure class=${`media ${kind}`}>
-    ${!here ? html`<p class="dim">At another host, so this page doesn't fetch it.</p>` : broken ? html`<p class="error">${broken}</p>` : (shown?.() ?? html`<p class="filetype">${kind === "model" ? "3D model" : "File"} <b>${/\.(\w+)(?:\?|$)/.exec(url)?.[1]?.toUpperCase() ?? ""}</b></p>`)}
+    ${
+      !here
+        ? html`<p class="dim">At another host, so this page doesn't fetch it.</p>`
+        : broken
+          ? html`<p class="error">${broken}</p>`
+          : (shown?.() ?? html`<${Plain} kind=${kind} url=${url} />`)
+    }
     <figcaption>
-      <${Facts} rows=${[
-        ["File", html`<a href=${here ?? url} target="_blank" rel="noreferrer" download=${kind === "model" || kind === "file" ? name || true : undefined}>${line(name || url.split("/").at(-1), 80)}</a> <${Copy} text=${url} label="Copy URL of the file">Copy URL<//>`],
-        ["Field", path],
-        ["Type", type || known.type],
-        ["Size", size],
-        ["Length", known.seconds === undefined ? null : duration(known.seconds)],
-        ["Bytes", known.size ? bytes(known.size) : null],
-      ]} />
+      <${Facts}
+        rows=${[
+          [
+            "File",
+            html`<a
+                href=${here ?? url}
+                target="_blank"
+                rel="noreferrer"
+                download=${kind === "model" || kind === "file" ? name || true : undefined}
+                >${line(name || url.split("/").at(-1), 80)}</a
+              >${" "}
+              <${Copy} text=${url} label="Copy URL of the file">Copy URL<//>`,
+          ],
+          ["Field", path],
+          ["Type", type || known.type],
+          ["Size", size],
+          ["Length", known.seconds === undefined ? null : duration(known.seconds)],
+          ["Bytes", known.size ? bytes(known.size) : null],
+        ]}
+      />
     </figcaption>
   </figure>`;
+}
+
+/** A file that a browser doesn't show, by its ending. */
+function Plain({ kind, url }) {
+  const ending = /\.(\w+)(?:\?|$)/.exec(url)?.[1] ?? "";
+  return html`<p class="filetype">
+    ${kind === "model" ? "3D model" : "File"} <b>${ending.toUpperCase()}</b>
+  </p>`;
 }
 
 function Text({ url }) {
   const [text, setText] = useState(null);
   useEffect(() => {
     const stop = new AbortController();
-    fetch(url, { headers: { range: "bytes=0-20000" }, signal: stop.signal }).then((reply) => reply.text()).then(setText, () => {});
+    fetch(url, { headers: { range: "bytes=0-20000" }, signal: stop.signal })
+      .then((reply) => reply.text())
+      .then(setText, () => {});
     return () => stop.abort();
   }, [url]);
-  return html`<pre class="textfile" dir="auto" tabindex="0" aria-label="The file's text">${text ?? "…"}</pre>`;
+  return html`<pre class="textfile" dir="auto" tabindex="0" aria-label="The file's text">
+${text ?? "…"}</pre>`;
 }

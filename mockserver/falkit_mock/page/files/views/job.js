@@ -1,7 +1,24 @@
 /** One job: its course, what it was asked, what it answered, and buttons. */
 import { ApiError, follow, get, now, post, ready, tick } from "../api.js";
 import { LANGUAGES, age, codeOf, dateTime, duration, money, shortId } from "../format.js";
-import { Codes, Copy, Empty, EndpointId, Facts, Failure, Icon, Link, STATES, StatusMark, html, stateOf, useEffect, useMemo, useRead, useRef } from "../parts.js";
+import {
+  Codes,
+  Copy,
+  Empty,
+  EndpointId,
+  Facts,
+  Failure,
+  Icon,
+  Link,
+  STATES,
+  StatusMark,
+  html,
+  stateOf,
+  useEffect,
+  useMemo,
+  useRead,
+  useRef,
+} from "../parts.js";
 import { Actions } from "./job_actions.js";
 import { Attempts } from "./job_attempts.js";
 import { Input } from "./job_input.js";
@@ -16,26 +33,68 @@ export const title = ({ rest }) => `Job ${shortId(rest)}`;
 const PAUSE = 250;
 
 export function Job({ params: { rest: id } }) {
-  const job = useRead((signal) => ready.then(() => get(`/jobs/${encodeURIComponent(id)}`, {}, { signal })), [id]);
-  const requests = useRead((signal) => get("/requests", { request_id: id, limit: 1000 }, { signal }).then((reply) => reply.requests), [id]);
-  const attempts = useRead((signal) => get("/deliveries", { request_id: id }, { signal }).then((reply) => reply.deliveries), [id]);
+  const job = useRead(
+    (signal) => ready.then(() => get(`/jobs/${encodeURIComponent(id)}`, {}, { signal })),
+    [id],
+  );
+  const requests = useRead(
+    (signal) =>
+      get("/requests", { request_id: id, limit: 1000 }, { signal }).then((reply) => reply.requests),
+    [id],
+  );
+  const attempts = useRead(
+    (signal) =>
+      get("/deliveries", { request_id: id }, { signal }).then((reply) => reply.deliveries),
+    [id],
+  );
   const endpointId = job.value?.endpoint_id;
-  const endpoint = useRead((signal) => (endpointId ? optional(get(`/endpoints/${endpointId}`, {}, { signal })) : nothing), [endpointId]);
-  const check = useRead((signal) => (endpointId ? optional(post(`/endpoints/${endpointId}/check`, { input: job.value.input ?? {} })) : nothing), [endpointId, id]);
-  const findings = useRead(() => optional(get("/report").then((report) => report.findings.filter((one) => one.request_id === id))), [id]);
+  const endpoint = useRead(
+    (signal) => (endpointId ? optional(get(`/endpoints/${endpointId}`, {}, { signal })) : nothing),
+    [endpointId],
+  );
+  const check = useRead(
+    (signal) =>
+      endpointId
+        ? optional(post(`/endpoints/${endpointId}/check`, { input: job.value.input ?? {} }))
+        : nothing,
+    [endpointId, id],
+  );
+  const findings = useRead(
+    () =>
+      optional(
+        get("/report").then((report) => report.findings.filter((one) => one.request_id === id)),
+      ),
+    [id],
+  );
   const again = useRef({});
-  again.current = { job: job.again, requests: requests.again, attempts: attempts.again, findings: findings.again };
+  again.current = {
+    job: job.again,
+    requests: requests.again,
+    attempts: attempts.again,
+    findings: findings.again,
+  };
 
   useEffect(() => {
     const wanted = new Set();
     let waiting = 0;
-    const leave = follow(["job_changed", "request_answered", "delivery_attempted", "finding_made"], (events) => {
-      for (const { kind, request_id: of } of events) {
-        if (kind === "gap") Object.keys(again.current).forEach((part) => wanted.add(part));
-        else if (of === id) wanted.add({ job_changed: "job", request_answered: "requests", delivery_attempted: "attempts", finding_made: "findings" }[kind]);
-      }
-      if (wanted.size) waiting ||= setTimeout(read, PAUSE);
-    });
+    const leave = follow(
+      ["job_changed", "request_answered", "delivery_attempted", "finding_made"],
+      (events) => {
+        for (const { kind, request_id: of } of events) {
+          if (kind === "gap") Object.keys(again.current).forEach((part) => wanted.add(part));
+          else if (of === id)
+            wanted.add(
+              {
+                job_changed: "job",
+                request_answered: "requests",
+                delivery_attempted: "attempts",
+                finding_made: "findings",
+              }[kind],
+            );
+        }
+        if (wanted.size) waiting ||= setTimeout(read, PAUSE);
+      },
+    );
     const read = () => {
       waiting = 0;
       for (const part of wanted) again.current[part]();
@@ -54,77 +113,176 @@ export function Job({ params: { rest: id } }) {
   return html`<div class="view job">
     <header class="jobhead">
       <div>
-        <p class="crumb"><${Link} to="jobs">Jobs<//> / <code>${id}</code> <${Copy} text=${id} label="Copy the job's id" /></p>
-        <h1 tabindex="-1">${one ? html`<${State} job=${one} /> <${EndpointId} id=${one.endpoint_id} />` : `Job ${shortId(id)}`}</h1>
+        <p class="crumb">
+          <${Link} to="jobs">Jobs<//> / <code>${id}</code>${" "}
+          <${Copy} text=${id} label="Copy the job's id" />
+        </p>
+        <h1 tabindex="-1">
+          ${
+            one
+              ? html`<${State} job=${one} /> <${EndpointId} id=${one.endpoint_id} />`
+              : `Job ${shortId(id)}`
+          }
+        </h1>
         ${one && html`<${About} job=${one} />`}
       </div>
       ${one && html`<${Actions} job=${one} again=${job.again} />`}
     </header>
-    ${gone && html`<${Empty} title=${one ? "It is not there any more." : "This mock has no such job."}><p>${one ? "The mock was reset, or the job was forgotten after its time; this is what there was." : "It was never here, the mock was reset or started anew, or the job was forgotten after its time."}</p><p><${Link} to="jobs">Go to the jobs<//></p><//>`}
+    ${
+      gone &&
+      html`<${Empty} title=${one ? "It is not there any more." : "This mock has no such job."}
+        ><p>
+          ${one ? "What you see is what there was. " : "Perhaps it was never here. "}Or else the
+          mock was reset or started anew, or the job was forgotten after its time.
+        </p>
+        <p><${Link} to="jobs">Go to the jobs<//></p><//
+      >`
+    }
     ${job.error && !gone && html`<${Failure} error=${job.error} again=${job.again} />`}
-    ${one ? html`<${Parts} ...${{ one, code, requests, attempts, endpoint, check, findings }} />` : !job.error && html`<p class="loading">Loading…</p>`}
+    ${
+      one
+        ? html`<${Parts} ...${{ one, code, requests, attempts, endpoint, check, findings }} />`
+        : !job.error && html`<p class="loading">Loading…</p>`
+    }
   </div>`;
 }
 
 function Parts({ one, code, requests, attempts, endpoint, check, findings }) {
-  return html`
-    <${Why} job=${one} findings=${findings.value} />
-    <section aria-labelledby="course"><h2 id="course">Course</h2><${Timeline} job=${one} requests=${requests.value ?? []} attempts=${attempts.value ?? []} /></section>
+  return html` <${Why} job=${one} findings=${findings.value} />
+    <section aria-labelledby="course">
+      <h2 id="course">Course</h2>
+      <${Timeline} job=${one} requests=${requests.value ?? []} attempts=${attempts.value ?? []} />
+    </section>
     <div class="halves">
-      <section aria-labelledby="input"><h2 id="input">Input</h2><${Input} job=${one} endpoint=${endpoint.value} check=${check.value} /></section>
-      <section aria-labelledby="output"><h2 id="output">Output</h2><${Output} job=${one} endpoint=${endpoint.value} /></section>
+      <section aria-labelledby="input">
+        <h2 id="input">Input</h2>
+        <${Input} job=${one} endpoint=${endpoint.value} check=${check.value} />
+      </section>
+      <section aria-labelledby="output">
+        <h2 id="output">Output</h2>
+        <${Output} job=${one} endpoint=${endpoint.value} />
+      </section>
     </div>
-    ${(one.options.webhook || attempts.value?.length > 0) && html`<section aria-labelledby="webhook"><h2 id="webhook">Webhook</h2><${Attempts} job=${one} attempts=${attempts.value ?? []} error=${attempts.error} again=${attempts.again} /></section>`}
-    <section aria-labelledby="requests"><h2 id="requests">Requests</h2><${Requests} job=${one} requests=${requests.value} error=${requests.error} again=${requests.again} /></section>
-    <section aria-labelledby="code"><h2 id="code">The same request as code</h2><${Codes} texts=${code} /></section>`;
+    ${
+      (one.options.webhook || attempts.value?.length > 0) &&
+      html`<section aria-labelledby="webhook">
+        <h2 id="webhook">Webhook</h2>
+        <${Attempts}
+          job=${one}
+          attempts=${attempts.value ?? []}
+          error=${attempts.error}
+          again=${attempts.again}
+        />
+      </section>`
+    }
+    <section aria-labelledby="requests">
+      <h2 id="requests">Requests</h2>
+      <${Requests}
+        job=${one}
+        requests=${requests.value}
+        error=${requests.error}
+        again=${requests.again}
+      />
+    </section>
+    <section aria-labelledby="code">
+      <h2 id="code">The same request as code</h2>
+      <${Codes} texts=${code} />
+    </section>`;
 }
 
 const nothing = Promise.resolve(null);
 
 /** What a mock of another version may not have. */
-const optional = (asked) => asked.catch((error) => {
-  if (error.name === "AbortError") throw error;
-  return null;
-});
+const optional = (asked) =>
+  asked.catch((error) => {
+    if (error.name === "AbortError") throw error;
+    return null;
+  });
 
 function About({ job }) {
   tick.value;
   const { options } = job;
-  return html`<${Facts} rows=${[
-    ["Submitted", html`<time title=${job.created_at}>${dateTime(job.created, true)}</time> <span class="dim">(${age(job.created, now())})</span>`],
-    ["Key", job.key],
-    ["Cost", job.cost === null ? { ok: "not known", failed: "nothing", cancelled: "nothing" }[job.result] : html`<b>${money(job.cost)}</b> at fal`],
-    ["Way", job.entry === "queue" ? "queue" : `${job.entry} (answered with the result)`],
-    ["Place", job.status === "IN_QUEUE" ? `${job.queue_position + 1} in the queue` : null],
-    ["Attempts", job.attempts > 1 ? job.attempts : null],
-    ["Priority", options.priority === "normal" ? null : options.priority],
-    ["Start within", options.start_within === null ? null : duration(options.start_within)],
-    ["Tags", options.tags?.length ? options.tags.map(String).join(", ") : null],
-  ]} />`;
+  return html`<${Facts}
+    rows=${[
+      [
+        "Submitted",
+        html`<time title=${job.created_at}>${dateTime(job.created, true)}</time>${" "}
+          <span class="dim">(${age(job.created, now())})</span>`,
+      ],
+      ["Key", job.key],
+      [
+        "Cost",
+        job.cost === null
+          ? { ok: "not known", failed: "nothing", cancelled: "nothing" }[job.result]
+          : html`<b>${money(job.cost)}</b> at fal`,
+      ],
+      ["Way", job.entry === "queue" ? "queue" : `${job.entry} (answered with the result)`],
+      ["Place", job.status === "IN_QUEUE" ? `${job.queue_position + 1} in the queue` : null],
+      ["Attempts", job.attempts > 1 ? job.attempts : null],
+      ["Priority", options.priority === "normal" ? null : options.priority],
+      ["Start within", options.start_within === null ? null : duration(options.start_within)],
+      ["Tags", options.tags?.length ? options.tags.map(String).join(", ") : null],
+    ]}
+  />`;
 }
 
 /** Why it failed, and what was found about it: what one came for. */
 function Why({ job, findings }) {
   const failed = stateOf(job, now()) === "failed";
-  const faults = Object.entries(job.faults ?? {}).filter(([, value]) => value && (!Array.isArray(value) || value.length));
+  const faults = Object.entries(job.faults ?? {}).filter(
+    ([, value]) => value && (!Array.isArray(value) || value.length),
+  );
   if (!failed && !findings?.length && !faults.length) return null;
   return html`<div class="why">
-    ${failed && html`<p class="bad"><${Icon} name="failed" /><span><b>${STATES.failed} with ${job.outcome?.status_code}</b>${" "}${reason(job)}</span></p>`}
-    ${faults.length > 0 && html`<p class="warn"><${Icon} name="warning" /><span><b>Faults were injected:</b> ${faults.map(([place, value]) => `${place}: ${nameOf(value)}`).join("; ")}</span></p>`}
-    ${findings?.map((one) => html`<p key=${one.fingerprint} class=${one.severity}><${Icon} name=${one.severity === "note" ? "note" : one.severity === "error" ? "failed" : "warning"} /><span><b>${one.code}</b> ${one.seen} <${Link} to="findings" query=${{ code: one.code }}>What to do<//></span></p>`)}
+    ${
+      failed &&
+      html`<p class="bad">
+        <${Icon} name="failed" /><span
+          ><b>${STATES.failed} with ${job.outcome?.status_code}</b>${" "}${reason(job)}</span
+        >
+      </p>`
+    }
+    ${
+      faults.length > 0 &&
+      html`<p class="warn">
+        <${Icon} name="warning" /><span
+          ><b>Faults were injected:</b>${" "}
+          ${faults.map(([place, value]) => `${place}: ${nameOf(value)}`).join("; ")}</span
+        >
+      </p>`
+    }
+    ${findings?.map(
+      (one) =>
+        html`<p key=${one.fingerprint} class=${one.severity}>
+          <${Icon}
+            name=${one.severity === "note" ? "note" : one.severity === "error" ? "failed" : "warning"}
+          /><span
+            ><b>${one.code}</b> ${one.seen}${" "}
+            <${Link} to="findings" query=${{ code: one.code }}>What to do<//></span
+          >
+        </p>`,
+    )}
   </div>`;
 }
 
-const nameOf = (value) => (Array.isArray(value) ? value.map(nameOf).join(", ") : (value?.name ?? value?.fault ?? (typeof value === "object" ? JSON.stringify(value) : String(value))));
+const nameOf = (value) =>
+  Array.isArray(value)
+    ? value.map(nameOf).join(", ")
+    : (value?.name ??
+      value?.fault ??
+      (typeof value === "object" ? JSON.stringify(value) : String(value)));
 
 function reason({ outcome, error }) {
   const detail = outcome?.body?.detail;
   if (typeof detail === "string") return detail;
-  if (Array.isArray(detail)) return detail.map(({ loc, msg }) => `${(loc ?? []).slice(1).join(".")}: ${msg}`).join("; ");
+  if (Array.isArray(detail))
+    return detail.map(({ loc, msg }) => `${(loc ?? []).slice(1).join(".")}: ${msg}`).join("; ");
   return error ?? outcome?.error ?? "";
 }
 
 function texts({ endpoint_id: endpoint, input, key, entry, options }) {
   const request = { endpoint, input, key: key || "falkit", entry, webhook: options.webhook };
-  return Object.fromEntries(Object.entries(LANGUAGES).map(([language, name]) => [name, codeOf(language, request)]));
+  return Object.fromEntries(
+    Object.entries(LANGUAGES).map(([language, name]) => [name, codeOf(language, request)]),
+  );
 }

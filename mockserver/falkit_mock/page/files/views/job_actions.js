@@ -1,12 +1,26 @@
 /** What one can do to a job, and what came of it. */
 import { get, now, post, tick } from "../api.js";
 import { shortId } from "../format.js";
-import { Dialog, Failure, attempt, html, say, stateOf, useId, useRead, useState } from "../parts.js";
+import {
+  Dialog,
+  Failure,
+  attempt,
+  html,
+  say,
+  stateOf,
+  useId,
+  useRead,
+  useState,
+} from "../parts.js";
 import { go } from "../router.js";
 
 const SAID = {
-  hold: "The job is held", release: "The job goes on", complete: "The job is done",
-  cancel: "The job is cancelled", expire: "The job has expired: its status, result and files are 404 now", fail: "The job has failed",
+  hold: "The job is held",
+  release: "The job goes on",
+  complete: "The job is done",
+  cancel: "The job is cancelled",
+  expire: "The job has expired: its status, result and files are 404 now",
+  fail: "The job has failed",
 };
 
 export function Actions({ job, again }) {
@@ -33,10 +47,27 @@ export function Actions({ job, again }) {
     }
   };
   const buttons = over
-    ? [["Submit again", repeat], ["Expire", () => act("expire"), "Forget it as fal does after its time: then its status and result are 404"]]
+    ? [
+        ["Submit again", repeat],
+        [
+          "Expire",
+          () => act("expire"),
+          "Forget it as fal does after its time: then its status and result are 404",
+        ],
+      ]
     : [
-        held ? ["Release", () => act("release")] : ["Hold", () => act("hold"), "Keep it where it is until it is released"],
-        ...(held && job.status === "IN_QUEUE" ? [["Start", () => act("release", {}, { to: "IN_PROGRESS" }), "In progress, and still held"]] : []),
+        held
+          ? ["Release", () => act("release")]
+          : ["Hold", () => act("hold"), "Keep it where it is until it is released"],
+        ...(held && job.status === "IN_QUEUE"
+          ? [
+              [
+                "Start",
+                () => act("release", {}, { to: "IN_PROGRESS" }),
+                "In progress, and still held",
+              ],
+            ]
+          : []),
         ["Complete", () => act("complete"), "End it now, with its own answer"],
         ["Complete with…", () => setDialog("complete")],
         ["Fail…", () => setDialog("fail")],
@@ -45,7 +76,10 @@ export function Actions({ job, again }) {
       ];
   const close = () => setDialog(null);
   return html`<div class="actions" role="group" aria-label="What to do with the job">
-    ${buttons.map(([name, does, about]) => html`<button key=${name} disabled=${busy} title=${about} onClick=${does}>${name}</button>`)}
+    ${buttons.map(
+      ([name, does, about]) =>
+        html`<button key=${name} disabled=${busy} title=${about} onClick=${does}>${name}</button>`,
+    )}
     ${dialog === "fail" && html`<${Fail} job=${job} act=${act} close=${close} />`}
     ${dialog === "complete" && html`<${Complete} job=${job} act=${act} close=${close} />`}
   </div>`;
@@ -55,7 +89,13 @@ export function Actions({ job, again }) {
 function Fail({ job, act, close }) {
   const [how, setHow] = useState("fault");
   const [error, setError] = useState(null);
-  const { value: faults, error: missing } = useRead((signal) => get("/faults", {}, { signal }).then((reply) => reply.faults.filter((one) => one.phase === "outcome")), []);
+  const { value: faults, error: missing } = useRead(
+    (signal) =>
+      get("/faults", {}, { signal }).then((reply) =>
+        reply.faults.filter((one) => one.phase === "outcome"),
+      ),
+    [],
+  );
   const [name, setName] = useState("internal_server_error");
   const id = useId();
   const fault = faults?.find((one) => one.name === name);
@@ -64,7 +104,8 @@ function Fail({ job, act, close }) {
     event.preventDefault();
     const form = new FormData(event.target);
     try {
-      const body = how === "fault" ? { fault: name, parameters: parameters(fault, form) } : reply(form);
+      const body =
+        how === "fault" ? { fault: name, parameters: parameters(fault, form) } : reply(form);
       if (await act("fail", body)) close();
     } catch (wrong) {
       setError(wrong);
@@ -72,36 +113,112 @@ function Fail({ job, act, close }) {
   };
   return html`<${Dialog} title="Fail the job" close=${close}>
     <form onSubmit=${submit} class="form">
-      <fieldset><legend class="sr">How</legend>
-        <label><input type="radio" name="how" value="fault" checked=${how === "fault"} onChange=${() => setHow("fault")} /> With an error of fal's</label>
-        <label><input type="radio" name="how" value="reply" checked=${how === "reply"} onChange=${() => setHow("reply")} /> With a reply in full</label>
+      <fieldset>
+        <legend class="sr">How</legend>
+        <label
+          ><input
+            type="radio"
+            name="how"
+            value="fault"
+            checked=${how === "fault"}
+            onChange=${() => setHow("fault")}
+          />
+          With an error of fal's</label
+        >
+        <label
+          ><input
+            type="radio"
+            name="how"
+            value="reply"
+            checked=${how === "reply"}
+            onChange=${() => setHow("reply")}
+          />
+          With a reply in full</label
+        >
       </fieldset>
       ${missing && html`<${Failure} error=${missing} />`}
-      ${how === "fault" ? html`
-        <label for=${`${id}f`}>Error</label>
-        <select id=${`${id}f`} value=${name} onChange=${(event) => setName(event.target.value)}>
-          ${families.map((family) => html`<optgroup key=${family} label=${family}>${faults.filter((one) => one.family === family).map((one) => html`<option key=${one.name} value=${one.name} selected=${one.name === name}>${one.name}</option>`)}</optgroup>`)}
-        </select>
-        ${fault && html`<p class="dim">${fault.about}</p>`}
-        ${fault?.parameters.map((one) => html`<${Parameter} key=${`${name} ${one.name}`} of=${one} id=${`${id}${one.name}`} />`)}`
-      : html`
-        <label for=${`${id}s`}>Status</label><input id=${`${id}s`} name="status_code" type="number" min="400" max="599" value="503" required />
-        <label for=${`${id}b`}>Body, as JSON</label><textarea id=${`${id}b`} name="body" spellcheck=${false}>${'{"detail": "later"}'}</textarea>
-        <label for=${`${id}h`}>Headers, one a line</label><textarea id=${`${id}h`} name="headers" spellcheck=${false} placeholder="x-fal-retryable: true"></textarea>`}
+      ${
+        how === "fault"
+          ? html` <label for=${`${id}f`}>Error</label>
+              <select
+                id=${`${id}f`}
+                value=${name}
+                onChange=${(event) => setName(event.target.value)}
+              >
+                ${families.map(
+                  (family) =>
+                    html`<optgroup key=${family} label=${family}>
+                      ${faults.filter((one) => one.family === family).map((one) => choice(one.name, name))}
+                    </optgroup>`,
+                )}
+              </select>
+              ${fault && html`<p class="dim">${fault.about}</p>`}
+              ${fault?.parameters.map(
+                (one) =>
+                  html`<${Parameter}
+                    key=${`${name} ${one.name}`}
+                    of=${one}
+                    id=${`${id}${one.name}`}
+                  />`,
+              )}`
+          : html` <label for=${`${id}s`}>Status</label
+              ><input
+                id=${`${id}s`}
+                name="status_code"
+                type="number"
+                min="400"
+                max="599"
+                value="503"
+                required
+              />
+              <label for=${`${id}b`}>Body, as JSON</label
+              ><textarea id=${`${id}b`} name="body" spellcheck=${false}>
+${'{"detail": "later"}'}</textarea>
+              <label for=${`${id}h`}>Headers, one a line</label
+              ><textarea
+                id=${`${id}h`}
+                name="headers"
+                spellcheck=${false}
+                placeholder="x-fal-retryable: true"
+              ></textarea>`
+      }
       ${error && html`<${Failure} error=${error} />`}
-      <footer><button type="button" onClick=${close}>Not now</button><button class="danger">Fail the job</button></footer>
+      <footer>
+        <button type="button" onClick=${close}>Not now</button
+        ><button class="danger">Fail the job</button>
+      </footer>
     </form>
   <//>`;
 }
 
+const choice = (value, chosen) =>
+  html`<option key=${value} value=${value} selected=${value === chosen}>${value}</option>`;
+
 /** A field for one parameter of a fault. */
 export function Parameter({ of: { name, kind, about, choices, default: byDefault }, id }) {
   const none = byDefault === null || byDefault === undefined;
-  const field = kind === "boolean"
-    ? html`<input id=${id} name=${name} type="checkbox" checked=${byDefault === true} />`
-    : kind === "choice" ? html`<select id=${id} name=${name}>${none && html`<option value=""></option>`}${choices.map((one) => html`<option key=${one} value=${one} selected=${one === byDefault}>${one}</option>`)}</select>`
-    : html`<input id=${id} name=${name} autocomplete="off" inputmode=${["integer", "number", "seconds"].includes(kind) ? "decimal" : undefined} placeholder=${none ? "" : String(byDefault)} list=${choices ? `${id}l` : undefined} />${choices && html`<datalist id=${`${id}l`}>${choices.map((one) => html`<option key=${one} value=${one} />`)}</datalist>`}`;
-  return html`<label for=${id}>${name} <span class="dim">${about}${kind === "list" ? ", with commas between" : ""}</span></label>${field}`;
+  const field =
+    kind === "boolean"
+      ? html`<input id=${id} name=${name} type="checkbox" checked=${byDefault === true} />`
+      : kind === "choice"
+        ? html`<select id=${id} name=${name}>
+            ${none && html`<option value=""></option>`}${choices.map((one) => choice(one, byDefault))}
+          </select>`
+        : html`<input
+              id=${id}
+              name=${name}
+              autocomplete="off"
+              inputmode=${["integer", "number", "seconds"].includes(kind) ? "decimal" : undefined}
+              placeholder=${none ? "" : String(byDefault)}
+              list=${choices ? `${id}l` : undefined}
+            />${
+              choices &&
+              html`<datalist id=${`${id}l`}>${choices.map((one) => choice(one))}</datalist>`
+            }`;
+  return html`<label for=${id}
+      >${name}${" "}
+      <span class="dim">${about}${kind === "list" ? ", with commas between" : ""}</span></label
+    >${field}`;
 }
 
 /** Return a form's parameters of a fault, without those that are left as they are. */
@@ -113,7 +230,12 @@ export function parameters(fault, form) {
       if (form.has(name) !== (byDefault === true)) given[name] = form.has(name);
     } else if (text && text !== byDefault) {
       const number = Number(text);
-      given[name] = kind === "list" ? text.split(/\s*,\s*/) : ["text", "choice"].includes(kind) || Number.isNaN(number) ? text : number;
+      given[name] =
+        kind === "list"
+          ? text.split(/\s*,\s*/)
+          : ["text", "choice"].includes(kind) || Number.isNaN(number)
+            ? text
+            : number;
     }
   }
   return given;
@@ -121,12 +243,19 @@ export function parameters(fault, form) {
 
 function reply(form) {
   const headers = {};
-  for (const line of form.get("headers").split("\n").filter((one) => one.trim())) {
+  for (const line of form
+    .get("headers")
+    .split("\n")
+    .filter((one) => one.trim())) {
     const [, name, value] = /^\s*([^:\s]+)\s*:\s*(.*?)\s*$/.exec(line) ?? [];
     if (!name) throw new Error(`Headers: “${line}” is not a name, a colon and a value`);
     headers[name] = value;
   }
-  return { status_code: Number(form.get("status_code")), body: json(form.get("body"), "Body"), headers };
+  return {
+    status_code: Number(form.get("status_code")),
+    body: json(form.get("body"), "Body"),
+    headers,
+  };
 }
 
 function json(text, what) {
@@ -153,9 +282,13 @@ function Complete({ job, act, close }) {
   return html`<${Dialog} title="Complete the job" close=${close}>
     <form onSubmit=${submit} class="form">
       <label for=${id}>Output, as JSON</label>
-      <textarea id=${id} name="output" rows="12" spellcheck=${false}>${JSON.stringify(job.outcome?.body ?? {}, null, 2)}</textarea>
+      <textarea id=${id} name="output" rows="12" spellcheck=${false}>
+${JSON.stringify(job.outcome?.body ?? {}, null, 2)}</textarea>
       ${error && html`<${Failure} error=${error} />`}
-      <footer><button type="button" onClick=${close}>Not now</button><button class="primary">Complete the job</button></footer>
+      <footer>
+        <button type="button" onClick=${close}>Not now</button
+        ><button class="primary">Complete the job</button>
+      </footer>
     </form>
   <//>`;
 }

@@ -1,8 +1,8 @@
-/** What a job answered: files as one sees or hears them, what was asked beside what was measured, and the body. */
-import { now, tick } from "../api.js";
+/** What a job answered: files as one sees or hears them, what was asked and measured, the body. */
+import { get, now, tick } from "../api.js";
 import { duration } from "../format.js";
-import { Media, filesIn } from "../media.js";
-import { Code, Facts, Json, Tabs, html, stateOf, useState } from "../parts.js";
+import { Media, filesIn, local } from "../media.js";
+import { Code, Facts, Json, Tabs, html, stateOf, useRead, useState } from "../parts.js";
 
 /** Fields of inputs that ask for a size, a length or a rate, by what is measured of the file. */
 const ASKED = {
@@ -17,49 +17,117 @@ export function Output({ job, endpoint }) {
   tick.value;
   const [seen, see] = useState("Shown");
   const [measured, setMeasured] = useState({});
+  // What a browser can't measure, such as the rate, as the mock has it of its own files.
+  const known = useRead(
+    (signal) =>
+      job.status === "COMPLETED"
+        ? get("/files", { request_id: job.request_id, limit: 100 }, { signal })
+        : Promise.resolve(null),
+    [job.request_id, job.status],
+  );
+  const learn = (url) => (facts) => setMeasured((all) => ({ ...all, [url]: facts }));
   const { outcome } = job;
   if (job.status !== "COMPLETED") {
     const state = stateOf(job, now());
-    return html`<p class="dim">${state === "held" ? "Held: release it, or complete it." : job.ends === null ? "Nothing yet." : `In ${duration(Math.max(0, job.ends - now()))}, by the mock's clock.`}</p>`;
+    return html`<p class="dim">
+      ${
+        state === "held"
+          ? "Held: release it, or complete it."
+          : job.ends === null
+            ? "Nothing yet."
+            : `In ${duration(Math.max(0, job.ends - now()))}, by the mock's clock.`
+      }
+    </p>`;
   }
   if (!outcome) return html`<p class="dim">It has none.</p>`;
   const body = outcome.body;
   const files = outcome.status_code < 400 ? filesIn(body) : [];
   const headers = Object.entries(outcome.headers ?? {});
-  return html`<${Tabs} names=${["Shown", "JSON"]} chosen=${seen} choose=${see} label="Show the output as" />
-    ${seen === "JSON" ? html`<${Code} text=${typeof body === "string" ? body : JSON.stringify(body, null, 2)} label="Output" />` : html`
-      ${files.map((file) => html`<${Media} key=${file.url} file=${file} tell=${(facts) => setMeasured((all) => ({ ...all, [file.url]: facts }))} />`)}
-      ${files.length > 0 && html`<${Compared} job=${job} endpoint=${endpoint} files=${files} measured=${measured} />`}
-      <${Spoken} body=${body} />
-      <div class="boxed"><${Json} value=${body} /></div>`}
-    ${headers.length > 0 && html`<details><summary>Headers of the model's own</summary><${Facts} rows=${headers} /></details>`}`;
+  const facts = Object.fromEntries((known.value?.files ?? []).map((one) => [one.url, one.facts]));
+  const all = files.map(({ url }) => ({ ...facts[local(url)], ...measured[url] }));
+  return html`<${Tabs}
+      names=${["Shown", "JSON"]}
+      chosen=${seen}
+      choose=${see}
+      label="Show the output as"
+    />
+    ${
+      seen === "JSON"
+        ? html`<${Code}
+            text=${typeof body === "string" ? body : JSON.stringify(body, null, 2)}
+            label="Output"
+          />`
+        : html` ${files.map(
+              (file) => html`<${Media} key=${file.url} file=${file} tell=${learn(file.url)} />`,
+            )}
+            ${files.length > 0 && html`<${Compared} ...${{ job, endpoint, all }} />`}
+            <${Spoken} body=${body} />
+            <div class="boxed"><${Json} value=${body} /></div>`
+    }
+    ${
+      headers.length > 0 &&
+      html`<details>
+        <summary>Headers of the model's own</summary>
+        <${Facts} rows=${headers} />
+      </details>`
+    }`;
 }
 
 /** What was asked for, by name or by default, beside what the files are. */
-function Compared({ job, endpoint, files, measured }) {
+function Compared({ job, endpoint, all }) {
   const defaults = endpoint?.defaults ?? {};
   const asked = (names) => {
-    const said = names.map((name) => [name, job.input?.[name] ?? defaults[name], job.input?.[name] === undefined]).filter(([, value]) => value !== undefined && value !== null);
-    return said.map(([name, value, dim]) => html`<span key=${name} class=${dim ? "dim" : ""}>${name} ${typeof value === "object" ? JSON.stringify(value) : String(value)}${dim ? " (default)" : ""} </span>`);
+    const said = names
+      .map((name) => [name, job.input?.[name] ?? defaults[name], job.input?.[name] === undefined])
+      .filter(([, value]) => value !== undefined && value !== null);
+    return said.map(([name, value, dim]) => {
+      const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+      const whole = `${name} ${text}${dim ? " (default) " : " "}`;
+      return html`<span key=${name} class=${dim ? "dim" : ""}>${whole}</span>`;
+    });
   };
-  const of = (read) => [...new Set(files.map((file) => read(measured[file.url] ?? {}, file.said)).filter(Boolean))].join(", ");
+  const of = (read) => [...new Set(all.map(read).filter(Boolean))].join(", ");
   const rows = [
     ["Size", of(({ width, height }) => width && `${width} × ${height}`)],
     ["Length", of(({ seconds }) => seconds && `${Number(seconds.toFixed(2))} s`)],
-    ["Rate", of((_, said) => said.fps && `${said.fps} fps`)],
-    ["Number", String(files.length)],
-    ["Format", of(({ type }, said) => type ?? said.content_type)],
-  ].map(([name, is]) => [name, asked(ASKED[name]), is]).filter(([, wanted]) => wanted.length);
+    ["Rate", of(({ fps, rate }) => (fps ? `${fps} fps` : rate && `${rate} Hz`))],
+    ["Number", String(all.length)],
+    ["Format", of(({ type }) => type)],
+  ]
+    .map(([name, is]) => [name, asked(ASKED[name]), is])
+    .filter(([, wanted]) => wanted.length);
   if (!rows.length) return null;
-  return html`<table class="compared"><thead><tr><th scope="col"><span class="sr">Measure</span></th><th scope="col">Asked for</th><th scope="col">Measured</th></tr></thead>
-    <tbody>${rows.map(([name, wanted, is]) => html`<tr key=${name}><th scope="row">${name}</th><td>${wanted}</td><td>${is || "–"}</td></tr>`)}</tbody></table>`;
+  return html`<table class="compared">
+    <thead>
+      <tr>
+        <th scope="col"><span class="sr">Measure</span></th>
+        <th scope="col">Asked for</th>
+        <th scope="col">Measured</th>
+      </tr>
+    </thead>
+    <tbody>
+      ${rows.map(
+        ([name, wanted, is]) =>
+          html`<tr key=${name}>
+            <th scope="row">${name}</th>
+            <td>${wanted}</td>
+            <td>${is || "–"}</td>
+          </tr>`,
+      )}
+    </tbody>
+  </table>`;
 }
 
 const SPOKEN = ["output", "text", "response", "transcript", "caption", "description"];
 
 /** The text that a model answered, as one reads it. */
 function Spoken({ body }) {
-  const text = SPOKEN.map((name) => body?.[name]).find((one) => typeof one === "string" && one && !/^https?:/.test(one))
-    ?? body?.choices?.[0]?.message?.content;
-  return typeof text === "string" && html`<blockquote class="spoken" dir="auto">${text.slice(0, 20_000)}</blockquote>`;
+  const text =
+    SPOKEN.map((name) => body?.[name]).find(
+      (one) => typeof one === "string" && one && !/^https?:/.test(one),
+    ) ?? body?.choices?.[0]?.message?.content;
+  return (
+    typeof text === "string" &&
+    html`<blockquote class="spoken" dir="auto">${text.slice(0, 20_000)}</blockquote>`
+  );
 }

@@ -14,7 +14,7 @@ export function Jobs({ params: { query } }) {
   const wanted = Object.fromEntries(FILTERS.map((name) => [name, query[name]]));
   const filtered = FILTERS.some((name) => wanted[name]);
   const of = JSON.stringify(wanted);
-  const rows = useMemo(() => new Rows((offset, limit, signal) => read(wanted, offset, limit, signal)), [of]);
+  const rows = useMemo(() => new Rows((offset, limit, signal) => read(wanted, offset, limit, signal), Boolean(wanted.status || wanted.text)), [of]);
   useEffect(() => {
     // Typing in a filter reads once it pauses.
     const wait = setTimeout(() => ready.then(() => rows.load()), filtered ? 150 : 0);
@@ -106,7 +106,7 @@ export function State({ job }) {
   const state = stateOf(job, moment);
   if (state !== "running" || job.ends === null) return html`<${StatusMark} state=${state}>${state === "failed" && job.status_code ? `Failed ${job.status_code}` : STATES[state]}<//>`;
   const share = Math.min(1, Math.max(0, (moment - job.starts) / Math.max(0.001, job.ends - job.starts)));
-  return html`<${StatusMark} state="running">${Math.floor(share * 100)} %<//><progress max="1" value=${share} aria-label="Progress"></progress>`;
+  return html`<${StatusMark} state="running"><span class="sr">Running </span>${Math.floor(share * 100)} %<//><progress max="1" value=${share} aria-label="Progress"></progress>`;
 }
 
 /** With no job yet: the lines that start one. */
