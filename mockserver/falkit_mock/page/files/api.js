@@ -153,9 +153,6 @@ function flush() {
   });
 }
 
-/** Have everybody read again, after what no event tells of: a reset, or an import. */
-export const readAgain = () => collect("gap", { missing: null });
-
 /** Read what the mock says of itself, and tell everybody if it is another one than before. */
 async function greet(key) {
   const about = await get("/health", { key: "" });

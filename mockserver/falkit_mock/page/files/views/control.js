@@ -1,5 +1,5 @@
 /** What steers the mock: clock, faults, seed, keys, reset, export and import. */
-import { call, clock, get, health, now, post, put, readAgain, remove, setClock, tick, tenant } from "../api.js";
+import { call, clock, get, health, now, post, put, remove, setClock, tick, tenant } from "../api.js";
 import { bytes, count, dateTime, duration, plural } from "../format.js";
 import { Asked, Failure, Icon, StatusMark, Table, attempt, html, say, useId, useRead, useState } from "../parts.js";
 import { Rules } from "./control_rules.js";
@@ -73,16 +73,15 @@ function State() {
     if (!Number.isSafeInteger(Number(text)) || text === "") return say(`seed: “${text}” is not a whole number`, true);
     putSeed(Number(text));
   };
-  const renew = () => (readAgain(), seed.again());
   const reset = async (form) => {
     await post("/reset", { keep_rules: form.has("keep") });
-    renew();
+    seed.again();
     return `The mock is empty again${form.has("keep") ? "; rules stay" : ""}`;
   };
   const take = async (form) => {
     const file = form.get("file");
     const { jobs } = await call("PUT", "/state", { body: file });
-    renew();
+    seed.again();
     return `The state of ${file.name} is here: ${plural(jobs, "job")}`;
   };
   const give = async () => {
