@@ -69,6 +69,9 @@ def _grows(mock: Mock, look: Look, receiver: Receiver) -> None:
     )
     expect(section(page, "Webhook")).to_contain_text("To be tried again")
     expect(section(page, "Webhook")).to_contain_text("Next attemptin ")
+    expect(page.locator(".why")).to_have_text(
+        "The webhook isn't taken: attempt 1: answered 500, tried again 7 s after it"
+    )
 
 
 def test_a_webhook_shows_what_was_sent_and_is_sent_again(serve: Serve, look: Look) -> None:

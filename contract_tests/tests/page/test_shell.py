@@ -90,6 +90,24 @@ def test_a_lost_connection_is_said_and_comes_back_by_itself(look: Look) -> None:
         expect(page.locator(".list .row")).to_contain_text("After")
 
 
+def test_what_others_steer_is_seen(timed: Serve, look: Look) -> None:
+    mock = timed("10,20")
+    job = mock.submit()
+    page = look(mock, f"#/jobs/{job['request_id']}")
+    expect(page.locator("h1")).to_contain_text("Queued")
+    mock.http.post("/__falkit/clock/advance", json={"seconds": 12}).raise_for_status()
+    expect(page.locator(".top .clock")).to_contain_text("08:00:12")
+    expect(page.locator("h1")).to_contain_text("10 %")
+    mock.http.post("/__falkit/reset").raise_for_status()
+    expect(page.get_by_role("heading", name="It is not there any more")).to_be_visible()
+    page.get_by_role("link", name="Go to the jobs").click()
+    expect(page.get_by_role("heading", name="No job yet")).to_be_visible()
+    mock.submit()
+    expect(page.locator(".list .row")).to_have_count(1)
+    mock.http.post("/__falkit/reset").raise_for_status()
+    expect(page.get_by_role("heading", name="No job yet")).to_be_visible()
+
+
 def test_what_came_while_it_was_away_is_there_when_it_is_back(serve: Serve, look: Look) -> None:
     mock = serve("instant")
     mock.submit({"prompt": "Before"})

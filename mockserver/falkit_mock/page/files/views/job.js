@@ -31,6 +31,13 @@ export const title = ({ rest }) => `Job ${shortId(rest)}`;
 
 /** Milliseconds between two readings that events ask for. */
 const PAUSE = 250;
+/** What is read again, by the event that tells of a change. */
+const PARTS = {
+  job_changed: "job",
+  request_answered: "requests",
+  delivery_attempted: "attempts",
+  finding_made: "findings",
+};
 
 export function Job({ params: { rest: id } }) {
   const job = useRead(
@@ -77,24 +84,13 @@ export function Job({ params: { rest: id } }) {
   useEffect(() => {
     const wanted = new Set();
     let waiting = 0;
-    const leave = follow(
-      ["job_changed", "request_answered", "delivery_attempted", "finding_made"],
-      (events) => {
-        for (const { kind, request_id: of } of events) {
-          if (kind === "gap") Object.keys(again.current).forEach((part) => wanted.add(part));
-          else if (of === id)
-            wanted.add(
-              {
-                job_changed: "job",
-                request_answered: "requests",
-                delivery_attempted: "attempts",
-                finding_made: "findings",
-              }[kind],
-            );
-        }
-        if (wanted.size) waiting ||= setTimeout(read, PAUSE);
-      },
-    );
+    const leave = follow([...Object.keys(PARTS), "reset"], (events) => {
+      for (const { kind, request_id: of } of events) {
+        if (of === id) wanted.add(PARTS[kind]);
+        else if (kind === "gap" || kind === "reset") Object.values(PARTS).forEach((part) => wanted.add(part));
+      }
+      if (wanted.size) waiting ||= setTimeout(read, PAUSE);
+    });
     const read = () => {
       waiting = 0;
       for (const part of wanted) again.current[part]();
@@ -148,7 +144,7 @@ export function Job({ params: { rest: id } }) {
 }
 
 function Parts({ one, code, requests, attempts, endpoint, check, findings }) {
-  return html` <${Why} job=${one} findings=${findings.value} />
+  return html` <${Why} job=${one} findings=${findings.value} attempt=${attempts.value?.at(-1)} />
     <section aria-labelledby="course">
       <h2 id="course">Course</h2>
       <${Timeline} job=${one} requests=${requests.value ?? []} attempts=${attempts.value ?? []} />
@@ -227,12 +223,13 @@ function About({ job }) {
 }
 
 /** Why it failed, and what was found about it: what one came for. */
-function Why({ job, findings }) {
+function Why({ job, findings, attempt }) {
   const failed = stateOf(job, now()) === "failed";
   const faults = Object.entries(job.faults ?? {}).filter(
     ([, value]) => value && (!Array.isArray(value) || value.length),
   );
-  if (!failed && !findings?.length && !faults.length) return null;
+  const untaken = attempt && attempt.status !== "acknowledged";
+  if (!failed && !findings?.length && !faults.length && !untaken) return null;
   return html`<div class="why">
     ${
       failed &&
@@ -251,6 +248,14 @@ function Why({ job, findings }) {
         >
       </p>`
     }
+    ${
+      untaken &&
+      html`<p class="warn">
+        <${Icon} name="warning" /><span
+          ><b>The webhook isn't taken:</b> ${said(attempt)}</span
+        >
+      </p>`
+    }
     ${findings?.map(
       (one) =>
         html`<p key=${one.fingerprint} class=${one.severity}>
@@ -263,6 +268,13 @@ function Why({ job, findings }) {
         </p>`,
     )}
   </div>`;
+}
+
+/** What came of the newest attempt at the webhook, and what comes next. */
+function said({ number, response, error, next, sent }) {
+  const got = response?.status_code ? `answered ${response.status_code}` : (error ?? "no reply");
+  const then = next ? `tried again ${duration(next - sent)} after it` : "not tried again";
+  return `attempt ${number}: ${got}, ${then}`;
 }
 
 const nameOf = (value) =>
