@@ -9,8 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from page.conftest import Look, Scheme, by_night
-from page.test_playground_view import WIDER
+from page.conftest import Look, Scheme, by_night, too_wide
 from page.test_shell import violations
 from serving import I2V_FAST, Serve
 
@@ -85,7 +84,7 @@ def test_combinations_are_a_table_in_pages(serve: Serve, look: Look) -> None:
     assert json.loads(parse_qs(query)["input"][0])["duration"] == 20
 
 
-@pytest.mark.parametrize("scheme", ["light", by_night("dark")])
+@pytest.mark.parametrize("scheme", [by_night("light"), by_night("dark")])
 def test_axe_finds_nothing_in_endpoints(serve: Serve, look: Look, scheme: Scheme) -> None:
     mock = serve("instant")
     page = look(mock, "#/endpoints", scheme=scheme)
@@ -95,7 +94,7 @@ def test_axe_finds_nothing_in_endpoints(serve: Serve, look: Look, scheme: Scheme
     expect(rows(page, "Choices, legal or not").first).to_be_visible()
     assert violations(page) == []
     page.set_viewport_size({"width": 390, "height": 800})
-    assert page.evaluate(WIDER) == []
+    assert too_wide(page) == []
 
 
 def test_no_document_of_that_name_is_said(serve: Serve, look: Look) -> None:
