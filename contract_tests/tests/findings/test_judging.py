@@ -115,6 +115,34 @@ def test_a_failure_that_a_webhook_tells_of_is_known(own: Own, receiver: Receiver
     assert "failure-not-read" not in codes(mock)
 
 
+def test_a_failure_whose_result_can_not_be_had_was_asked_for(own: Own) -> None:
+    mock = own()
+    job = mock.submit(REFUSED)
+    mock.status(job)
+    fault = {"x-falkit-fault": "result_expired"}
+    assert mock.http.get(job["response_url"], headers=fault).status_code == 404
+    assert codes(mock) == {}
+
+
+def test_who_reads_a_failure_and_goes_on_waits_for_another(own: Own) -> None:
+    mock = own()
+    job = mock.submit(REFUSED)
+    for _ in range(6):
+        mock.status(job)
+        mock.result(job)
+    assert codes(mock) == {"waits-for-failed": "error"}
+
+
+def test_who_moves_the_clock_in_place_of_a_pause_is_in_no_haste(serve: Serve) -> None:
+    mock = serve("1,600")
+    job = mock.submit()
+    for _ in range(12):
+        mock.status(job)
+        mock.http.post("/__falkit/clock/advance", json={"seconds": 2})
+    mock.cancel(job)
+    assert codes(mock) == {}
+
+
 def test_a_stream_of_statuses_that_ends_tells_that_a_job_is_over(own: Own) -> None:
     mock = own()
     job = mock.submit(REFUSED)
@@ -169,9 +197,11 @@ def test_a_refusal_that_may_pass_may_be_tried_again(own: Own) -> None:
 
 def test_a_request_that_a_fault_fails_is_nobodys_mistake(own: Own) -> None:
     mock = own()
-    for fault in ("http_503", "connection_reset", "rate_limited", "half_reply"):
+    faults = {"ingress_error": 503, "account_locked": 403, "connection_reset": 0, "half_reply": 0}
+    for fault, code in faults.items():
         with suppress(httpx.TransportError):
-            mock.http.post(queue(T2V), json=PROMPT, headers={"x-falkit-fault": fault})
+            reply = mock.http.post(queue(T2V), json=PROMPT, headers={"x-falkit-fault": fault})
+            assert reply.status_code == code
     assert codes(mock) == {}
 
 

@@ -34,12 +34,13 @@ Look = Callable[..., Page]
 Scheme = Literal["light", "dark"]
 
 
-NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
+# A browser takes its time: what `make nightly` alone tries.
+at_night = pytest.mark.skipif(os.environ.get("FALKIT_NIGHTLY") != "1", reason="make nightly")
 
 
 def by_night(value: str) -> ParameterSet:
-    """Return a test's parameter that `make nightly` alone tries: a browser takes its time."""
-    return pytest.param(value, marks=pytest.mark.skipif(not NIGHTLY, reason="make nightly"))
+    """Return a test's parameter that is tried at night."""
+    return pytest.param(value, marks=at_night)
 
 
 # Of one module: while it is there, nothing else in the process can run a loop of its own.

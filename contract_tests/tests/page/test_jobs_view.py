@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from page.conftest import NIGHTLY, Look
+from page.conftest import Look, at_night
 from serving import PROMPT, T2V, Serve
 
 
@@ -124,6 +123,7 @@ def test_a_filtered_list_is_live_too(timed: Serve, look: Look) -> None:
         assert mock.status(job)["status"] == "COMPLETED"
 
 
+@at_night
 def test_a_row_that_changed_unseen_is_read_again(timed: Serve, look: Look) -> None:
     mock = timed("10,20", concurrency=100)
     for number in range(60):
@@ -198,7 +198,7 @@ def test_two_hundred_thousand_jobs_scroll(serve: Serve, look: Look) -> None:
     assert len(asked) < 41
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="make nightly")
+@at_night
 def test_two_hundred_thousand_jobs_of_a_mock_scroll_too(serve: Serve, look: Look) -> None:
     mock = serve("instant")
     first, store = mock.submit(), mock.service.store

@@ -119,6 +119,18 @@ def test_what_came_while_it_was_away_is_there_when_it_is_back(serve: Serve, look
     expect(page.locator(".list .row")).to_have_count(2)
 
 
+def test_a_cookie_that_is_over_leads_to_the_token(serve: Serve, look: Look) -> None:
+    mock = serve("instant")
+    page = look(mock)
+    refused = {"status": 401, "json": {"detail": "The control API needs the token"}}
+    page.route("**/__falkit/*", lambda route: route.fulfill(**refused))
+    page.reload()
+    expect(page.locator(".connection")).to_have_text("Token needed")
+    page.unroute_all()
+    page.get_by_role("button", name="Enter it").click()
+    expect(page.locator(".connection")).to_have_text("Live")
+
+
 def test_each_key_has_a_mock_of_its_own(look: Look) -> None:
     with running(Settings(timing="instant", seed=1, tenants=True)) as mock:
         mock.submit({"prompt": "Anna's"}, headers={"authorization": "Key anna:1"})

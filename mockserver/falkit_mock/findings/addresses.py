@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from falkit_mock.core import REAL_KEY, masked, shortened
+from falkit_mock.core.limits import AT_ONCE
 from falkit_mock.core.network import MEDIA, ROLES
 from falkit_mock.findings.rules import Look, Rule
 from falkit_mock.findings.webhooks import receiver_of
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
     from falkit_spec import JSON
     from falkit_spec.findings import Severity
 
-# Bytes of an input that are looked at, and values in it: what comes behind them is more likely
-# a file than a URL.
-_BYTES, _VALUES = 256 * 1024, 10_000
+# Values of an input that are looked at.
+_VALUES = 10_000
 # A text that begins as a URL of http, https or file, whose slashes may be escaped.
 _URL = re.compile(rb'"\s*([HhFf][A-Za-z]{3,4}:[^"]{1,2000})"')
 # What a key of fal's ends in, found in no time; and ids of keys that are no words of each input.
@@ -47,8 +47,8 @@ class Addresses(Rule):
 
     def submitted(self, record: RequestRecord) -> None:
         id = record.request_id
-        data = self.look.service.store.input(id)[:_BYTES] if id is not None else b""
-        if id is None or not data:
+        data = self.look.service.store.input(id) if id is not None else b""
+        if id is None or not 0 < len(data) <= AT_ONCE:
             return
         if b":/" in data or b":\\/" in data:
             for match in _URL.finditer(data):

@@ -131,8 +131,11 @@ class Looking:
         """Tell the rules of a request about a job; tell whether it is one."""
         base, _, tail = record.path.rpartition("/requests/")
         id, _, what = tail.partition("/")
-        # A job's own replies have its id; others have one of their own, and ask in vain.
+        # A job's own replies have its id; others have one of their own, or none, and ask in vain.
         if id != record.request_id or what not in _WHAT:
+            if not what and (refused := self._open.get(id)) is not None:
+                # It was asked for its result all the same, as once it has expired.
+                refused.result = record.status or 0
             return False
         watched = self._open.get(id) or self._done.get(id) or self._watched(record, id)
         if watched is None:
