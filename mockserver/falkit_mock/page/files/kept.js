@@ -59,7 +59,9 @@ export class Kept extends Rows {
   }
 
   lay() {
-    const all = [...this.all.values()].sort((one, other) => other.time - one.time || (other.number ?? 0) - (one.number ?? 0));
+    const all = [...this.all.values()].sort(
+      (one, other) => other.time - one.time || (other.number ?? 0) - (one.number ?? 0),
+    );
     for (const { id } of all.splice(this.most)) this.all.delete(id);
     this.rows = all.filter(this.fits);
     this.fresh.value = 0;
@@ -83,14 +85,20 @@ export class Kept extends Rows {
 
 /** A list with what was opened of it at its side, or over it where there is no room. */
 export function Split({ list, pane }) {
-  return html`<div class="split ${pane ? "open" : ""}"><div class="side">${list}</div>${pane}</div>`;
+  return html`<div class="split ${pane ? "open" : ""}">
+    <div class="side">${list}</div>
+    ${pane}
+  </div>`;
 }
 
 /** What was opened of a list. */
 export function Pane({ title, label, children }) {
   const { name, query } = route.value;
   return html`<section class="pane" aria-label=${label}>
-    <header><h2>${title}</h2><${Link} class="button" to=${name} query=${query} title="Close (Esc)">Close<//></header>
+    <header>
+      <h2>${title}</h2>
+      <${Link} class="button" to=${name} query=${query} title="Close (Esc)">Close<//>
+    </header>
     ${children}
   </section>`;
 }
@@ -99,6 +107,11 @@ export function Pane({ title, label, children }) {
 export function like(pattern) {
   const wanted = pattern.toLowerCase();
   if (!/[*?]/.test(wanted)) return (text) => text.toLowerCase().includes(wanted);
-  const glob = new RegExp(`^${wanted.replace(/[.+^${}()|[\]\\]/g, "\\$&").replace(/\*/g, ".*").replace(/\?/g, ".")}$`);
+  const glob = new RegExp(
+    `^${wanted
+      .replace(/[.+^${}()|[\]\\]/g, "\\$&")
+      .replace(/\*/g, ".*")
+      .replace(/\?/g, ".")}$`,
+  );
   return (text) => glob.test(text.toLowerCase());
 }
