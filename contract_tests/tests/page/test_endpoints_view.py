@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from page.conftest import Look, Scheme, by_night, too_wide
 from page.test_shell import violations
 from serving import I2V_FAST, Serve
 
 
-def rows(page: Page, label: str) -> Any:
+def rows(page: Page, label: str) -> Locator:
     return page.get_by_role("region", name=label, exact=True).locator("tbody tr")
 
 

@@ -57,14 +57,13 @@ def pick(page: Page, path: str, value: Any) -> None:
 
 def ran(page: Page, way: str) -> None:
     """Run what is in the form, and wait for its result."""
-    before = [one.get_attribute("href") for one in page.locator(".runhead a").all()]
+    link = page.locator(".runhead a")
+    before = [one.get_attribute("href") for one in link.all()]
     page.get_by_role("radio", name=way).check()
     press(page, "Run")
-    link = page.locator(".runhead a")
     for href in before:
         expect(link).not_to_have_attribute("href", str(href))
     expect(page.locator(".runhead")).to_contain_text("Done")
-    expect(page.get_by_role("region", name="Result")).to_contain_text("JSON")
 
 
 def i2v(page: Page) -> None:
@@ -393,10 +392,8 @@ def test_every_document_makes_a_form_whose_example_is_taken(
         if about["example"]:
             press(page, "Fill with the example")
         expect(page.locator(".verdict"), endpoint).to_contain_text("A legal input")
-        # Whatever opens, opens.
         while (fold := page.locator("button.fold[aria-expanded=false]")).count():
             fold.first.click()
-        expect(page.locator(".verdict"), endpoint).to_contain_text("A legal input")
         press(page, "JSON")
         if about["fields"]:
             shown = json.loads(page.get_by_label("Input as JSON").input_value())

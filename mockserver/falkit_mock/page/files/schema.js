@@ -101,7 +101,7 @@ export function blank(node, root, deep = 6) {
 export function takes(field, deep = 3) {
   const { schema } = field;
   const said = {
-    choice: () => line(field.values.map((one) => (typeof one === "string" ? one : JSON.stringify(one))).join(" | "), 300),
+    choice: () => line(field.values.map((one) => (typeof one === "string" ? one : JSON.stringify(one))).join(" | "), 3000),
     text: () => `text${range(schema.minLength, schema.maxLength, " character")}`,
     number: () => `${field.whole ? "whole number" : "number"}${range(schema.minimum, schema.maximum)}${beyond(schema)}`,
     list: () => `list${range(schema.minItems, schema.maxItems, " item")}${deep ? ` of ${several(read(field.items, field.root), deep - 1)}` : ""}`,
