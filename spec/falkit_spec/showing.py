@@ -58,9 +58,8 @@ def form(endpoint: Endpoint) -> dict[str, Any]:
     schema, pricing = endpoint.input_schema, endpoint.pricing
     required = schema.get("required")
     files = {medium.field: medium.kind for medium in endpoint.file_fields}
-    about = dig(endpoint.document.info, "description")
     return {
-        "description": about if isinstance(about, str) else "",
+        "description": described(endpoint),
         "fields": [
             {
                 "name": name,
@@ -78,6 +77,12 @@ def form(endpoint: Endpoint) -> dict[str, Any]:
         "pricing": pricing
         and {"unit": pricing.unit, "certainty": pricing.certainty, "source": pricing.source},
     }
+
+
+def described(endpoint: Endpoint) -> str:
+    """Return what its document says that it is; empty if it doesn't."""
+    about = dig(endpoint.document.info, "description")
+    return about if isinstance(about, str) else ""
 
 
 def default_price(endpoint: Endpoint) -> str:

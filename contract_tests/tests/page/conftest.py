@@ -99,3 +99,16 @@ def look(window: Page) -> Generator[Look]:
     window.remove_listener("console", said)
     window.remove_listener("request", asked)
     assert wrong == []
+
+
+# What reaches beyond the window's edge.
+WIDER = """() => [...document.querySelectorAll("main *")].filter((one) =>
+    one.checkVisibility() && !one.closest("pre, .table, .sr, [hidden]")
+    && one.getBoundingClientRect().right > innerWidth + 1
+).map((one) => one.outerHTML.slice(0, 100))"""
+
+
+def too_wide(page: Page) -> list[str]:
+    """Return the elements that a window is too narrow for."""
+    found: list[str] = page.evaluate(WIDER)
+    return found

@@ -15,7 +15,7 @@ from falkit_mock.hosts.replies import Reply
 from falkit_mock.service.outcomes import read_request
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog, Endpoint, SpecError, UnknownEndpoint
-from falkit_spec.showing import combined, form, listed, shown
+from falkit_spec.showing import combined, described, form, listed, shown
 from falkit_spec.types import is_object
 
 
@@ -39,7 +39,7 @@ class Endpoints:
 
     async def list(self, call: Call) -> Reply:
         found = [endpoint for _, endpoint in sorted(self._catalog.endpoints.items())]
-        lines: list[JSON] = [*await to_thread(lambda: [_named(listed(one)) for one in found])]
+        lines: list[JSON] = [*await to_thread(lambda: [_line(one) for one in found])]
         return answer(self._service, {"endpoints": lines})
 
     async def one(self, call: Call) -> Reply:
@@ -103,6 +103,10 @@ def _rows(endpoint: Endpoint, fields: Any) -> dict[str, JSON]:
         facts = {name: row.pop(name) for name in ("legal", "why", "price")}
         rows.append({"values": row, **facts})
     return {"fields": [*names], "total": combining.count(names), "rows": rows}
+
+
+def _line(endpoint: Endpoint) -> dict[str, JSON]:
+    return _named({**listed(endpoint), "description": described(endpoint)})
 
 
 def _named(about: dict[str, Any]) -> dict[str, JSON]:

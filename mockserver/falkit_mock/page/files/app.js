@@ -178,7 +178,7 @@ addEventListener("keydown", (event) => {
   else if (event.key === "/") {
     event.preventDefault();
     document.querySelector("main [data-search]")?.focus();
-  } else if (event.key === "Escape" && route.value.rest) go(route.value.name);
+  } else if (event.key === "Escape" && route.value.rest) go(route.value.name, "", route.value.query);
 });
 
 let counting = 0;

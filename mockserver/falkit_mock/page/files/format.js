@@ -145,6 +145,27 @@ const WRITERS = {
   },
 };
 
+const LEFT_OUT = /^(host|content-length|connection|accept-encoding|accept|user-agent|transfer-encoding)$/i;
+
+/**
+ * Return a request of the log as code that sends it to this mock again, by its languages; a masked key is `falkit`.
+ * @param {string} method
+ * @param {string} host at fal
+ * @param {{target: string, headers: Record<string, string>, body: string | null}} sent
+ */
+export function exchangeCode(method, host, { target, headers, body }) {
+  const url = location.origin + (target.startsWith(`/${host}`) ? target : `/${host}${target}`);
+  const given = Object.entries(headers).filter(([name]) => !LEFT_OUT.test(name)).map(([name, value]) => [name, value.replace(/:?\*{3}$/, "").replace(/^(Key|Bearer) ?$|^$/, "$1 falkit").trim()]);
+  const verb = method === "GET" || (method === "POST" && body) ? [] : [`-X ${method}`];
+  const js = [`  method: ${JSON.stringify(method)},`, `  headers: ${JSON.stringify(Object.fromEntries(given), null, 2).replaceAll("\n", "\n  ")},`, ...(body ? [`  body: ${JSON.stringify(body)},`] : [])];
+  const py = [`    ${python(method)},`, `    ${python(url)},`, `    headers=${python(Object.fromEntries(given), "    ")},`, ...(body ? [`    content=${python(body)}.encode(),`] : [])];
+  return {
+    curl: [`curl ${quoted(url)}`, ...verb, ...given.map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`), ...(body ? [`-d ${quoted(body)}`] : [])].join(" \\\n  "),
+    Python: ["import httpx", "", "reply = httpx.request(", ...py, ")", "print(reply.status_code, reply.text)"].join("\n"),
+    JavaScript: [`const reply = await fetch(${JSON.stringify(url)}, {`, ...js, "});", "console.log(reply.status, await reply.text());"].join("\n"),
+  };
+}
+
 /** Return text as one word of a shell. */
 export const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 

@@ -213,9 +213,9 @@ const narrow = matchMedia("(max-width: 760px)");
  * Rows that scroll by themselves, with the keys j, k, Enter.
  * @param {{rows: Rows, cells: (row: object, place: number) => any, open: (row: object) => void,
  *   head: any, label: string, noun: string, row?: number, card?: number}} props `cells` has one link,
- *   which is what is focused; `row` and `card` are heights in pixels
+ *   which is what is focused; `row` and `card` are heights in pixels; `kind` is a class, by which columns are
  */
-export function VirtualList({ rows, cells, open, head, label, noun, row = 40, card = 88 }) {
+export function VirtualList({ rows, cells, open, head, label, noun, kind = "jobs", row = 40, card = 88 }) {
   const box = useRef(null);
   const [view, setView] = useState({ top: 0, height: 800 });
   const [cards, setCards] = useState(narrow.matches);
@@ -295,7 +295,7 @@ export function VirtualList({ rows, cells, open, head, label, noun, row = 40, ca
       ${one ? cells(one, place) : html`<span role="cell" class="dim">…</span>`}</div>`);
   }
   const fresh = rows.fresh.value;
-  return html`<div class="list ${cards ? "cards" : ""}" role="table" aria-label=${label} aria-rowcount=${length + 1}>
+  return html`<div class="list ${kind} ${cards ? "cards" : ""}" role="table" aria-label=${label} aria-rowcount=${length + 1}>
     <div class="head" role="row" aria-rowindex="1">${head}</div>
     ${fresh > 0 && html`<button class="fresh" onClick=${newest}>${count(fresh)} new <span class="sr">${noun}${fresh === 1 ? "" : "s"}</span></button>`}
     <div class="scroll" ref=${box} role="rowgroup" tabindex="0" aria-label=${plural(length, noun)} onScroll=${scrolled}

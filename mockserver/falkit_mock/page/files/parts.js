@@ -159,6 +159,9 @@ function Scalar({ value }) {
   return html`<span class="value string" dir="auto">${cut ? value.slice(0, 300) : value}${cut && html`<button class="plain" onClick=${() => setWhole(true)}>… ${count(value.length)} characters, show all</button>`}</span>`;
 }
 
+/** A sentence in which what stands between backticks is code. */
+export const Prose = ({ text }) => text.split("`").map((part, place) => (place % 2 ? html`<code key=${place}>${part}</code>` : part));
+
 /** What a view shows when it has nothing to show: what would be here, and how to get it. */
 export function Empty({ title, children }) {
   return html`<div class="empty"><h2>${title}</h2>${children}</div>`;
@@ -178,7 +181,7 @@ export function Facts({ rows }) {
 /** A table that scrolls sideways by itself. `columns` are `{ name, of, class }`. */
 export function Table({ columns, rows, label, keyOf = (_, place) => place }) {
   return html`<div class="table" tabindex="0" role="region" aria-label=${label}><table>
-    <thead><tr>${columns.map((column) => html`<th key=${column.name} scope="col" class=${column.class}>${column.name}</th>`)}</tr></thead>
+    <thead><tr>${columns.map((column) => html`<th key=${column.name} scope="col" class=${column.class}>${column.name || html`<span class="sr">Buttons</span>`}</th>`)}</tr></thead>
     <tbody>${rows.map((row, place) => html`<tr key=${keyOf(row, place)}>${columns.map((column) => html`<td key=${column.name} class=${column.class}>${column.of(row)}</td>`)}</tr>`)}</tbody>
   </table></div>`;
 }
@@ -195,6 +198,30 @@ export function Dialog({ title, close, children }) {
   return html`<dialog ref=${dialog} aria-labelledby=${id} onClose=${close} onClick=${(event) => event.target === dialog.current && close()}>
     <div class="dialog"><header><h2 id=${id}>${title}</h2><button class="plain" aria-label="Close" onClick=${close}>×</button></header>${children}</div>
   </dialog>`;
+}
+
+/** A form in a dialog; `act` gets its FormData, and returns what is said of it, or throws what is wrong. */
+export function Asked({ title, label, act, close, danger, children }) {
+  const [error, setError] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const submit = async (event) => {
+    event.preventDefault();
+    setBusy(true);
+    setError(null);
+    try {
+      say(await act(new FormData(event.target)));
+      close();
+    } catch (wrong) {
+      setError(wrong);
+      setBusy(false);
+    }
+  };
+  return html`<${Dialog} title=${title} close=${close}>
+    <form class="form" onSubmit=${submit}>${children}
+      ${error && html`<${Failure} error=${error} />`}
+      <footer><button type="button" onClick=${close}>Not now</button><button class=${danger ? "danger" : "primary"} disabled=${busy}>${label}</button></footer>
+    </form>
+  <//>`;
 }
 
 /** A labelled field of the query in the URL; `search` is where the key / leads. */

@@ -4,8 +4,8 @@ import { clockTime, duration } from "../format.js";
 import { Facts, Failure, Icon, StatusMark, attempt, html, useEffect, useState } from "../parts.js";
 import { Body } from "./job_requests.js";
 
-const WORDS = { acknowledged: "Acknowledged", retry: "To be tried again", failed: "Given up", refused: "Target not allowed", lost: "Lost by a fault" };
-const SHAPES = { acknowledged: "done", retry: "retry", failed: "failed", refused: "cancelled", lost: "warning" };
+export const WORDS = { acknowledged: "Acknowledged", retry: "To be tried again", failed: "Given up", refused: "Target not allowed", lost: "Lost by a fault" };
+export const SHAPES = { acknowledged: "done", retry: "retry", failed: "failed", refused: "cancelled", lost: "warning" };
 
 export function Attempts({ job, attempts, error, again }) {
   tick.value;
@@ -21,7 +21,7 @@ export function Attempts({ job, attempts, error, again }) {
 /** One attempt as a line that opens to what was sent and answered. */
 export function Attempt({ delivery, since }) {
   const [open, setOpen] = useState(false);
-  const { number, status, sent, seconds, error, request, response, cause, faults } = delivery;
+  const { number, status, sent, seconds, error, response, cause, faults } = delivery;
   const resend = () => attempt("The same body is sent again, with a new signature", () => post(`/deliveries/${delivery.id}/resend`));
   return html`<details class="item" onToggle=${(event) => setOpen(event.target.open)}>
     <summary>
@@ -32,19 +32,25 @@ export function Attempt({ delivery, since }) {
       <span class="dim number">${duration(seconds)}</span>
       ${faults?.length > 0 && html`<span class="hint warn"><${Icon} name="warning" />fault: ${faults.join(", ")}</span>`}
     </summary>
-    ${open && html`<${Signature} delivery=${delivery} />
-      <div class="exchange">
-        <div><h3>Request</h3>${request ? html`<p class="target"><code>POST ${delivery.url}</code></p><${Facts} rows=${Object.entries(request.headers)} /><${Body} of=${request} label="Body that was sent" />` : html`<p class="dim">None was made.</p>`}</div>
-        <div><h3>Response ${response?.status_code && html`<span class="dim">${response.status_code}</span>`}</h3>${response?.status_code ? html`<${Facts} rows=${Object.entries(response.headers ?? {})} /><${Body} of=${response} label="Body that was answered" />` : html`<p class="dim">${error ?? "None came."}</p>`}</div>
-      </div>
+    ${open && html`<${Delivered} delivery=${delivery} />
       <p><button onClick=${resend}>Send this again</button></p>`}
   </details>`;
 }
 
+/** What was sent and answered, and whether the signature is good. */
+export function Delivered({ delivery }) {
+  const { request, response, error, url } = delivery;
+  return html`<${Signature} delivery=${delivery} />
+    <div class="exchange">
+      <div><h3>Request</h3>${request ? html`<p class="target"><code>POST ${url}</code></p><${Facts} rows=${Object.entries(request.headers)} /><${Body} of=${request} label="Body that was sent" />` : html`<p class="dim">None was made.</p>`}</div>
+      <div><h3>Response ${response?.status_code && html`<span class="dim">${response.status_code}</span>`}</h3>${response?.status_code ? html`<${Facts} rows=${Object.entries(response.headers ?? {})} /><${Body} of=${response} label="Body that was answered" />` : html`<p class="dim">${error ?? "None came."}</p>`}</div>
+    </div>`;
+}
+
 let published;
 
-/** Return the keys that the mock publishes, as receivers fetch them. */
-const keys = () => (published ??= fetch("/rest.fal.ai/.well-known/jwks.json").then((reply) => reply.json()).then((set) => set.keys).catch(() => (published = undefined)));
+/** Return the keys that the mock publishes, as receivers fetch them; `anew` for those of this moment. */
+const keys = (anew) => (published = (!anew && published) || fetch("/rest.fal.ai/.well-known/jwks.json").then((reply) => reply.json()).then((set) => set.keys).catch(() => (published = undefined)));
 
 /** Whether a delivery's signature is one of the published keys', checked here as a receiver would. */
 function Signature({ delivery }) {
@@ -68,9 +74,12 @@ export async function verify(request) {
   const digest = hex(await crypto.subtle.digest("SHA-256", text.encode(request.body)));
   const message = text.encode([id, user, timestamp, digest].join("\n"));
   const made = Uint8Array.from(signature.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
-  for (const [place, { kty, crv, x }] of ((await keys()) ?? []).entries()) {
-    const key = await crypto.subtle.importKey("jwk", { kty, crv, x: x.replace(/=+$/, "") }, "Ed25519", false, ["verify"]);
-    if (await crypto.subtle.verify("Ed25519", key, made, message)) return { state: "done", text: `The signature is good, by published key ${place + 1}.` };
+  // The mock may have changed its keys since they were fetched.
+  for (const anew of [false, true]) {
+    for (const { kty, crv, x, kid } of (await keys(anew)) ?? []) {
+      const key = await crypto.subtle.importKey("jwk", { kty, crv, x: x.replace(/=+$/, "") }, "Ed25519", false, ["verify"]);
+      if (await crypto.subtle.verify("Ed25519", key, made, message)) return { state: "done", text: `The signature is good: this page checked it, by the published key ${(kid ?? x).slice(0, 8)}…` };
+    }
   }
   return { state: "failed", text: "The signature is of no published key: receivers refuse it." };
 }

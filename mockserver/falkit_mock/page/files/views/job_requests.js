@@ -1,6 +1,6 @@
 /** The requests that a job is about: submit, polls, streams, result, cancel. */
 import { get } from "../api.js";
-import { duration, line, quoted } from "../format.js";
+import { duration, exchangeCode, line } from "../format.js";
 import { Code, Copy, Facts, Failure, Icon, StatusMark, html, useRead, useState } from "../parts.js";
 import { purpose } from "./job_timeline.js";
 
@@ -53,13 +53,14 @@ export function Request({ request, since }) {
   </details>`;
 }
 
-function Whole({ request }) {
+/** The headers and bodies of a request of the log and of its reply, and the request as code. */
+export function Whole({ request }) {
   const { value, error, again } = useRead((signal) => get(`/requests/${request.number}`, {}, { signal }), [request.number, request.status]);
   if (error) return error.status === 404 ? html`<p class="dim">Its headers and bodies aren't kept any more; the mock has those of the newest requests.</p>` : html`<${Failure} error=${error} again=${again} />`;
   if (!value) return html`<p class="dim">Loading…</p>`;
   const { request: sent, response: got, host, method } = value;
   return html`<div class="exchange">
-    <div><h3>Request ${sent && html`<${Copy} text=${curl(method, host, sent)} label="Copy as curl">Copy as curl<//>`}</h3>
+    <div><h3>Request ${sent && html`<span class="copies">Copy as ${Object.entries(exchangeCode(method, host, sent)).map(([language, text]) => html`<${Copy} key=${language} text=${text} label=${`Copy as ${language}`}>${language}<//>`)}</span>`}</h3>
       ${sent ? html`<p class="target"><code>${method} ${sent.target}</code></p><${Facts} rows=${Object.entries(sent.headers)} /><${Body} of=${sent} label="Body of the request" />` : html`<p class="dim">Not kept.</p>`}</div>
     <div><h3>Response ${got && html`<span class="dim">${got.status_code}</span>`}</h3>
       ${got ? html`<${Facts} rows=${Object.entries(got.headers)} /><${Body} of=${got} label="Body of the response" />` : html`<p class="dim">There is none yet.</p>`}</div>
@@ -79,14 +80,4 @@ export function pretty(text) {
   } catch {
     return text;
   }
-}
-
-const LEFT_OUT = /^(host|content-length|connection|accept-encoding|accept|user-agent|transfer-encoding)$/i;
-
-/** Return a request as curl sends it to this mock; a masked key is `falkit`. */
-function curl(method, host, { target, headers, body }) {
-  const path = target.startsWith(`/${host}`) ? target : `/${host}${target}`;
-  const given = Object.entries(headers).filter(([name]) => !LEFT_OUT.test(name)).map(([name, value]) => `-H ${quoted(`${name}: ${value.replace(/:?\*{3}$/, "").replace(/^(Key|Bearer) ?$|^$/, "$1 falkit")}`)}`);
-  const verb = method === "GET" || (method === "POST" && body) ? [] : [`-X ${method}`];
-  return [`curl ${quoted(location.origin + path)}`, ...verb, ...given, ...(body ? [`-d ${quoted(body)}`] : [])].join(" \\\n  ");
 }

@@ -110,9 +110,9 @@ export function State({ job }) {
 }
 
 /** With no job yet: the lines that start one. */
-function First() {
+export function First({ title = "No job yet. Start one:" }) {
   const request = { endpoint: "fal-ai/ltx-2/text-to-video/fast", input: { prompt: "Rain on a tin roof" } };
-  return html`<${Empty} title="No job yet. Start one:">
+  return html`<${Empty} title=${title}>
     <${Codes} texts=${firsts(request)} />
     <p class="dim">It shows up here by itself. Any key is taken, nothing is sent to fal, and nothing costs anything.</p>
   <//>`;

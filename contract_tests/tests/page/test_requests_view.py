@@ -1,0 +1,199 @@
+"""Requests and webhooks: lists that grow, filters in the URL, and one opened beside the list."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from typing import Any
+
+import httpx
+from playwright.sync_api import Locator, Page, expect
+
+from page.conftest import Look
+from receiver import Receiver, Reply, receiving
+from serving import KEY, T2V, Mock, Serve
+
+ROOT_OF_LIST = ".list .row"
+
+
+def rows(page: Page) -> Locator:
+    return page.locator(ROOT_OF_LIST)
+
+
+def said(page: Page, text: str) -> None:
+    expect(page.locator(".said[aria-live]")).to_contain_text(text)
+
+
+def copied(page: Page, button: Locator) -> str:
+    """Press a button that copies, and return what it has copied."""
+    page.evaluate("""() => {
+        const value = { writeText: async (text) => { window.copied = text; } };
+        Object.defineProperty(navigator, "clipboard", { configurable: true, value });
+    }""")
+    button.click()
+    page.wait_for_function("window.copied")
+    text: str = page.evaluate("window.copied")
+    return text
+
+
+def test_with_no_request_yet_the_page_says_how_to_send_one(serve: Serve, look: Look) -> None:
+    mock = serve("instant")
+    page = look(mock, "#/requests")
+    expect(page.get_by_role("heading", name="No request yet")).to_be_visible()
+    mock.http.get("/queue.fal.run/nothing/here")
+    expect(rows(page)).to_have_count(1)
+    expect(rows(page)).to_contain_text("queue.fal.run/nothing/here")
+    page.get_by_role("button", name="Clear…").click()
+    page.get_by_role("button", name="Clear the log").click()
+    said(page, "The log is empty")
+    expect(page.get_by_role("heading", name="No request yet")).to_be_visible()
+    assert mock.http.get("/__falkit/requests").json()["requests"] == []
+
+
+def some(mock: Mock) -> dict[str, Any]:
+    """Have four requests in the log, and a call that left."""
+    mock.http.post("/__falkit/rules", json={"rule": "latency seconds=0 key=bob"})
+    job = mock.submit({"prompt": "Rain", "duration": 7, "colour": "red"})
+    mock.result(job)
+    mock.submit(headers={"authorization": "Key bob:1"})
+    mock.http.get("/v3b.fal.media/files/none.png")
+    return job
+
+
+def test_filters_of_requests_are_in_the_url(serve: Serve, look: Look) -> None:
+    mock = serve("instant")
+    job = some(mock)
+    page = look(mock, "#/requests?method=GET&status=bad")
+    expect(rows(page)).to_have_count(2)
+    page.get_by_label("Status").select_option("422")
+    expect(rows(page)).to_have_count(1)
+    expect(rows(page)).to_contain_text(job["request_id"])
+    page.get_by_label("Status").select_option("")
+    page.get_by_label("Method").select_option("")
+    expect(rows(page)).to_have_count(4)
+    page.get_by_label("Key", exact=True).fill("bob")
+    expect(rows(page)).to_have_count(1)
+    page.get_by_label("Key", exact=True).fill("")
+    page.get_by_label("Host").fill("*.fal.run")
+    page.get_by_label("Path").fill("/requests/")
+    expect(rows(page)).to_have_count(1)
+    expect(page).to_have_url(f"{mock.url}/#/requests?host=*.fal.run&path=%2Frequests%2F")
+    page.reload()
+    expect(rows(page)).to_have_count(1)
+    page.get_by_label("Path").fill("/nowhere")
+    page.get_by_role("link", name="Show all requests").click()
+    expect(rows(page)).to_have_count(4)
+    page.get_by_label("To", exact=True).select_option("others")
+    expect(page.get_by_role("heading", name="No request is like that")).to_be_visible()
+    page.goto(f"{mock.url}/#/requests?fault=r1")
+    expect(rows(page)).to_have_count(1)
+    expect(rows(page)).to_contain_text("latency")
+    page.get_by_role("button", name="Show all").click()
+    page.goto(f"{mock.url}/#/requests?request_id={job['request_id']}")
+    expect(rows(page)).to_have_count(2)
+
+
+def test_a_request_opens_beside_the_list(serve: Serve, look: Look) -> None:
+    mock = serve("instant")
+    job = some(mock)
+    page = look(mock, "#/requests?key=id")
+    rows(page).last.locator("a").click()
+    pane = page.get_by_role("region", name="Request 1")
+    expect(pane.get_by_label("Body of the request", exact=True)).to_contain_text('"red"')
+    expect(pane.locator(".hint")).to_contain_text("has no such input: colour")
+    expect(pane).to_contain_text("Key id:***")
+    expect(pane.get_by_role("link", name=job["request_id"])).to_be_visible()
+    expect(page).to_have_url(f"{mock.url}/#/requests/1?key=id")
+    texts = {
+        language: copied(page, pane.get_by_role("button", name=f"Copy as {language}"))
+        for language in ("curl", "Python", "JavaScript")
+    }
+    before = len(mock.jobs())
+    subprocess.run([*shlex.split(texts["curl"].replace("\\\n", " ")), "-sf"], check=True)
+    exec(texts["Python"].replace("print(", "("), {"httpx": httpx})
+    assert len(mock.jobs()) == before + 2
+    assert '"authorization": "Key id falkit"' not in texts["JavaScript"]
+    assert f'fetch("{mock.url}/queue.fal.run/{T2V}"' in texts["JavaScript"]
+    page.keyboard.press("Escape")
+    expect(page).to_have_url(f"{mock.url}/#/requests?key=id")
+    page.goto(f"{mock.url}/#/requests/999")
+    expect(page.get_by_role("heading", name="It isn't kept any more")).to_be_visible()
+    # On a small screen it is there alone.
+    page.set_viewport_size({"width": 390, "height": 800})
+    expect(rows(page).first).not_to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_deliveries_come_and_are_told_apart(serve: Serve, look: Look, receiver: Receiver) -> None:
+    mock = serve("instant", clock="manual")
+    page = look(mock, "#/webhooks")
+    expect(page.get_by_role("heading", name="No webhook yet")).to_be_visible()
+    with receiving(lambda _: Reply(500)) as broken:
+        mock.submit(params={"fal_webhook": receiver.url})
+        mock.submit(params={"fal_webhook": broken.url})
+        mock.submit(params={"fal_webhook": "http://example.com/fal"})
+        broken.wait()
+        expect(rows(page)).to_have_count(3)
+    pending = page.locator(".pending")
+    expect(pending).to_contain_text("1 webhook to come")
+    expect(pending.locator("tbody tr")).to_contain_text(re.compile("in [678] s.*1"))
+    page.get_by_label("Verdict").select_option("retry")
+    expect(rows(page)).to_have_count(1)
+    expect(rows(page)).to_contain_text("500")
+    expect(page).to_have_url(f"{mock.url}/#/webhooks?status=retry")
+    page.get_by_label("Verdict").select_option("")
+    page.get_by_label("Receiver").fill("EXAMPLE")
+    expect(rows(page)).to_have_count(1)
+    expect(rows(page)).to_contain_text("not allowed")
+    page.get_by_label("Receiver").fill("")
+    page.get_by_label("Cause").select_option("trigger")
+    page.get_by_role("link", name="Show all deliveries").click()
+    expect(rows(page)).to_have_count(3)
+
+
+def test_a_delivery_is_sent_again_and_elsewhere(
+    serve: Serve, look: Look, receiver: Receiver
+) -> None:
+    mock = serve("instant")
+    mock.submit(params={"fal_webhook": receiver.url}, headers=KEY)
+    receiver.wait()
+    page = look(mock, "#/webhooks")
+    rows(page).locator("a").click()
+    pane = page.get_by_role("region", name="Delivery", exact=True)
+    expect(pane.locator(".signature")).to_contain_text("The signature is good: this page checked")
+    expect(pane.get_by_label("Body that was sent", exact=True)).to_contain_text('"status": "OK"')
+    pane.get_by_role("button", name="Send again").click()
+    said(page, "200, acknowledged")
+    expect(rows(page)).to_have_count(2)
+    with receiving(lambda _: Reply(200)) as other:
+        pane.get_by_role("button", name="Send to another URL…").click()
+        page.get_by_role("dialog").get_by_label("URL").fill(other.url)
+        page.get_by_role("button", name="Send", exact=True).click()
+        other.wait()
+        said(page, f"{other.url}: 200, acknowledged")
+    expect(rows(page)).to_have_count(3)
+
+
+def test_a_webhook_without_a_job_and_new_keys(serve: Serve, look: Look, receiver: Receiver) -> None:
+    mock = serve("instant")
+    page = look(mock, "#/webhooks")
+    page.get_by_role("button", name="Trigger…").click()
+    page.get_by_label("Receiver's URL").fill("http://example.com/")
+    page.get_by_label("Of", exact=True).select_option("failed")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("can't be called")
+    page.get_by_label("Receiver's URL").fill(receiver.url)
+    page.get_by_role("button", name="Send", exact=True).click()
+    assert receiver.wait()[0].json["status"] == "ERROR"
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.get_by_role("button", name="Keys…").click()
+    keys = page.get_by_role("dialog").locator("tbody tr")
+    expect(keys).to_have_count(2)
+    page.get_by_role("button", name="Sign with a new key", exact=True).click()
+    expect(keys).to_have_count(3)
+    page.get_by_role("button", name="Withdraw key 1").click()
+    said(page, "Key 1 isn't published any more")
+    page.get_by_role("button", name="Sign with a new key and withdraw the old ones").click()
+    expect(keys.filter(has_text="withdrawn")).to_have_count(3)
+    expect(keys.filter(has_text="signs")).to_have_count(1)

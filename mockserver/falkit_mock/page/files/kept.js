@@ -1,0 +1,117 @@
+/** Lists that are here as a whole, of which a filter shows some; and what is opened beside one. */
+import { Rows } from "./list.js";
+import { Link, html } from "./parts.js";
+import { route } from "./router.js";
+
+/**
+ * Rows that are all here, newest first. A row has an `id` and a `time`.
+ * @param {(signal: AbortSignal) => Promise<object[]>} read reads all of them
+ * @param {number} most how many are kept
+ */
+export class Kept extends Rows {
+  constructor(read, most) {
+    super();
+    this.readAll = read;
+    this.most = most;
+    this.all = new Map();
+    this.fits = () => true;
+    /** What came while all are being read, which the reading may lack. */
+    this.meanwhile = null;
+  }
+
+  async load() {
+    this.life.abort();
+    this.life = new AbortController();
+    const { signal } = this.life;
+    const meanwhile = (this.meanwhile = []);
+    try {
+      const rows = [...(await this.readAll(signal)), ...meanwhile];
+      if (signal.aborted) return;
+      this.meanwhile = null;
+      this.all = new Map(rows.map((row) => [row.id, row]));
+      this.error.value = null;
+      this.lay();
+    } catch (error) {
+      if (error.name !== "AbortError") this.error.value = error;
+    }
+  }
+
+  /** Show those that fit. */
+  show(fits) {
+    this.fits = fits;
+    if (this.total.value !== null) this.lay();
+  }
+
+  /** Take up rows that came or have changed. */
+  take(rows) {
+    this.meanwhile?.push(...rows);
+    let came = 0;
+    for (const row of rows) {
+      const known = this.all.get(row.id);
+      if (known) Object.assign(known, row);
+      else this.all.set(row.id, row);
+      came += !known && this.fits(row) ? 1 : 0;
+    }
+    if (this.held) {
+      this.fresh.value += came;
+      this.changed();
+    } else this.lay();
+  }
+
+  lay() {
+    const all = [...this.all.values()].sort(
+      (one, other) => other.time - one.time || (other.number ?? 0) - (one.number ?? 0),
+    );
+    for (const { id } of all.splice(this.most)) this.all.delete(id);
+    this.rows = all.filter(this.fits);
+    this.fresh.value = 0;
+    this.total.value = this.rows.length;
+    this.changed();
+  }
+
+  hold(held) {
+    const waited = this.held && !held && this.fresh.value;
+    this.held = held;
+    if (waited) this.lay();
+  }
+
+  fill() {}
+
+  stop() {
+    this.life.abort();
+    this.meanwhile = null;
+  }
+}
+
+/** A list with what was opened of it at its side, or over it where there is no room. */
+export function Split({ list, pane }) {
+  return html`<div class="split ${pane ? "open" : ""}">
+    <div class="side">${list}</div>
+    ${pane}
+  </div>`;
+}
+
+/** What was opened of a list. */
+export function Pane({ title, label, children }) {
+  const { name, query } = route.value;
+  return html`<section class="pane" aria-label=${label}>
+    <header>
+      <h2>${title}</h2>
+      <${Link} class="button" to=${name} query=${query} title="Close (Esc)">Close<//>
+    </header>
+    ${children}
+  </section>`;
+}
+
+/** Return whether a text is like a pattern: one with `*` or `?` as a whole, any other as a part of it; in any case. */
+export function like(pattern) {
+  const wanted = pattern.toLowerCase();
+  if (!/[*?]/.test(wanted)) return (text) => text.toLowerCase().includes(wanted);
+  const glob = new RegExp(
+    `^${wanted
+      .replace(/[.+^${}()|[\]\\]/g, "\\$&")
+      .replace(/\*/g, ".*")
+      .replace(/\?/g, ".")}$`,
+  );
+  return (text) => glob.test(text.toLowerCase());
+}

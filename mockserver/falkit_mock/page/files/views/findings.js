@@ -1,0 +1,226 @@
+/** What is wrong with the program that called: the same as GET /__falkit/report, by what it is. */
+import { follow, get, health, ready } from "../api.js";
+import { dateTime, plural } from "../format.js";
+import {
+  Copy,
+  Empty,
+  EndpointId,
+  Facts,
+  Failure,
+  Filter,
+  Icon,
+  Link,
+  Prose,
+  html,
+  useEffect,
+  useRead,
+  useRef,
+} from "../parts.js";
+import { href, setQuery } from "../router.js";
+
+export const title = "Findings";
+
+/** Milliseconds between two readings that events ask for. */
+const PAUSE = 400;
+/** The worst first, with their shapes. */
+export const SEVERITIES = { error: "failed", warning: "warning", note: "note" };
+const MANY = 20;
+
+export function Findings({ params: { query } }) {
+  const ended = query.ended === "yes";
+  const {
+    value: report,
+    error,
+    again,
+  } = useRead(
+    (signal) => ready.then(() => get("/report", { conclude: ended || undefined }, { signal })),
+    [ended],
+  );
+  const reread = useRef(null);
+  reread.current = again;
+  useEffect(() => {
+    let waiting = 0;
+    // With every request times may grow; what is new has an event of its own.
+    const leave = follow(["finding_made", "request_answered", "delivery_attempted"], (events) => {
+      const urgent = events.some(({ kind }) => kind === "finding_made" || kind === "gap");
+      waiting ||= setTimeout(() => ((waiting = 0), reread.current()), urgent ? PAUSE : 5 * PAUSE);
+    });
+    return () => {
+      clearTimeout(waiting);
+      leave();
+    };
+  }, []);
+  const found = report?.findings ?? [];
+  const shown = found.filter(
+    (one) =>
+      (!query.severity || one.severity === query.severity) &&
+      (!query.code || one.code === query.code) &&
+      (!query.test || one.test.includes(query.test)),
+  );
+  const codes = [...new Set(found.map(({ code }) => code))].sort();
+  const groups = Map.groupBy(shown, ({ code, severity }) => `${code} ${severity}`);
+  const filtered = query.severity || query.code || query.test;
+  return html`<div class="view findings">
+    <div class="titled bare">
+      <h1 tabindex="-1">Findings</h1>
+      ${
+        report &&
+        html`<span class="dim total"
+          >${Object.entries(report.counts)
+            .filter(([, number]) => number)
+            .map(([severity, number]) => plural(number, severity))
+            .join(", ")}</span
+        >`
+      }
+      <form
+        class="filters"
+        role="search"
+        aria-label="Findings"
+        onSubmit=${(event) => event.preventDefault()}
+      >
+        <${Filter}
+          name="severity"
+          label="Severity"
+          options=${Object.keys(SEVERITIES).map((one) => [one, one])}
+        />
+        <${Filter}
+          name="code"
+          label="Code"
+          options=${(codes.includes(query.code) || !query.code ? codes : [query.code, ...codes]).map((one) => [one, one])}
+        />
+        <${Filter} name="test" label="Test" search placeholder="test_video.py" />
+        <label class="filter"
+          ><input
+            type="checkbox"
+            checked=${ended}
+            onChange=${(event) => setQuery({ ended: event.target.checked ? "yes" : "" })}
+          />${" "}As if the program had ended</label
+        >
+      </form>
+      ${shown.length > 0 && html`<${Copy} text=${() => asText(shown)} label="Copy as text">Copy as text<//>`}
+    </div>
+    ${error && html`<${Failure} error=${error} again=${again} />`}
+    ${report?.problems.map(
+      (problem) =>
+        html`<p key=${problem} class="problem">
+          <${Icon} name="warning" /><span><b>Not looked at:</b>${" "}${problem}</span>
+        </p>`,
+    )}
+    ${
+      report &&
+      !shown.length &&
+      (filtered
+        ? html`<${Empty} title="No finding is like that."
+            ><p><a href=${href("findings")}>Show all findings</a></p><//
+          >`
+        : html`<${Nothing} report=${report} />`)
+    }
+    ${[...groups].map(([name, group]) => html`<${Group} key=${name} group=${group} />`)}
+  </div>`;
+}
+
+/** All findings of one kind: what fal does and how to mend it, and where it was seen. */
+function Group({ group }) {
+  const [{ code, severity, title, fal, fix, why, see }] = group;
+  const times = group.reduce((sum, one) => sum + one.times, 0);
+  return html`<section class=${`finding ${severity}`} aria-label=${`${severity}: ${title}`}>
+    <header>
+      <span class=${`status ${severity}`}
+        ><${Icon} name=${SEVERITIES[severity]} /><b>${severity}</b></span
+      >
+      <h2>${title}</h2>
+      <code class="dim">${code}</code>
+      <span class="dim times">${times === 1 ? "once" : `${times} times`}</span
+      ><${Copy} text=${() => asText(group)} label=${`Copy ${code} as text`}>Copy<//>
+    </header>
+    <ul>
+      ${group.slice(0, MANY).map((one) => html`<${Seen} key=${one.fingerprint + one.test} one=${one} />`)}
+    </ul>
+    ${group.length > MANY && html`<p class="dim">and ${plural(group.length - MANY, "other")}; “Copy” has all of them.</p>`}
+    <${Facts}
+      rows=${[
+        ["fal", html`<${Prose} text=${fal} />`],
+        ["Fix", html`<${Prose} text=${fix} />`],
+        ["Why", html`<${Prose} text=${why} />`],
+        ["More", see && html`<span class="dim">docs/${see}</span>`],
+      ]}
+    />
+  </section>`;
+}
+
+function Seen({ one }) {
+  const {
+    seen,
+    subject,
+    times,
+    key,
+    test,
+    client,
+    time,
+    request_id: id,
+    path,
+    line,
+    accepted,
+  } = one;
+  const about = [
+    times > 1 && `${times} times`,
+    key && `key ${key}`,
+    client,
+    time !== null && `first at ${dateTime(time)}`,
+    path && `${path}${line ? `:${line}` : ""}`,
+    accepted && `accepted: ${accepted}`,
+  ].filter(Boolean);
+  return html`<li>
+    <p class="seen">
+      ${subject && (/^[a-z0-9-]+\/\S+$/i.test(subject) ? html`<${EndpointId} id=${subject} />` : html`<code>${subject}</code>`)}${" "}<span
+        ><${Prose} text=${seen}
+      /></span>
+    </p>
+    <p class="dim">
+      ${about.join(" · ")}${test && html` ·${" "}<a href=${href("findings", "", { test })}>${test}</a>`}
+      ${id && html` · ${one.code !== "unlisted-endpoint" && html`<${Link} to="jobs" rest=${id}>Job<//>${" "}· `}<${Link} to="requests" query=${{ request_id: id }}>Requests<//>`}
+    </p>
+  </li>`;
+}
+
+/** Return findings as text to send to somebody. */
+function asText(findings) {
+  return findings
+    .map(({ severity, code, title, subject, seen, times, fal, fix, key, test, client }) =>
+      [
+        `${severity}: ${title} [${code}]`,
+        `  seen: ${[subject, seen].filter(Boolean).join(": ")}${times > 1 ? ` (${times} times)` : ""}`,
+        `  fal:  ${fal}`,
+        `  fix:  ${fix}`,
+        ...(test ? [`  test: ${test}`] : []),
+        ...(key || client
+          ? [`  by:   ${[key && `key ${key}`, client].filter(Boolean).join(", ")}`]
+          : []),
+      ].join("\n"),
+    )
+    .join("\n\n");
+}
+
+/** With no finding: what was looked at, so that one can tell clean from not tried. */
+function Nothing({ report }) {
+  const { requests, jobs } = report;
+  if (!requests.total) {
+    return html`<${Empty} title="Nothing to judge yet.">
+      <p>
+        falkit watches how your program calls, and says here what works with the mock and fails at
+        fal, leaks a key, or costs money for nothing. It begins with the first request.
+      </p>
+      <p><${Link} to="jobs">How to send one<//></p><//
+    >`;
+  }
+  return html`<${Empty} title="Nothing was found."
+    ><p>
+      In ${plural(requests.total, "request")} and ${plural(jobs.total ?? 0, "job")}. What can only
+      be told at a program's end, such as a job that nobody looks at again, is judged${" "}<a
+        href=${href("findings", "", { ended: "yes" })}
+        >as if it had ended</a
+      >.
+    </p>
+    ${health.value?.settings?.probe_webhooks === false && html`<p class="dim">Whether receivers of webhooks check signatures is asked with${" "}<code>--probe-webhooks</code>.</p>`}<//
+  >`;
+}

@@ -1,0 +1,312 @@
+/** Every request as it comes: those to fal's hosts, and what left for others. */
+import { follow, get, health, ready, remove } from "../api.js";
+import { clockTime, dateTime, duration, line } from "../format.js";
+import { Kept, Pane, Split, like } from "../kept.js";
+import { VirtualList } from "../list.js";
+import {
+  Asked,
+  Empty,
+  Facts,
+  Failure,
+  Filter,
+  Icon,
+  Link,
+  StatusMark,
+  html,
+  useEffect,
+  useMemo,
+  useRead,
+  useState,
+} from "../parts.js";
+import { go, href, setQuery } from "../router.js";
+import { Whole } from "./job_requests.js";
+import { First } from "./jobs.js";
+
+export const title = ({ rest }) => (rest ? `Request ${rest}` : "Requests");
+
+const FILTERS = ["method", "status", "host", "path", "key", "to", "fault", "request_id"];
+const METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"].map((one) => [
+  one,
+  one,
+]);
+const STATUSES = [
+  ["bad", "failed"],
+  ["2xx", "2xx"],
+  ["3xx", "3xx"],
+  ["4xx", "4xx"],
+  ["422", "422"],
+  ["429", "429"],
+  ["5xx", "5xx"],
+  ["0", "no reply"],
+];
+
+export function Requests({ params: { rest, query } }) {
+  const [asking, ask] = useState(false);
+  const rows = useMemo(
+    () => new Kept(read, Math.max(1000, health.value?.settings?.request_log ?? 0) + 1000),
+    [],
+  );
+  const wanted = Object.fromEntries(
+    FILTERS.map((name) => [name, query[name]]).filter(([, value]) => value),
+  );
+  const filtered = Object.keys(wanted).length > 0;
+  useMemo(() => rows.show(filter(wanted)), [rows, JSON.stringify(wanted)]);
+  useEffect(() => {
+    ready.then(() => rows.load());
+    const leave = follow(
+      ["request_answered", "call_left", "connection_refused", "reset"],
+      (events) => {
+        if (events.some(({ kind }) => kind === "gap" || kind === "reset")) rows.load();
+        else
+          rows.take(
+            events.map((event) =>
+              event.kind === "request_answered"
+                ? answered(event)
+                : left(event, event.kind === "call_left"),
+            ),
+          );
+      },
+    );
+    return () => {
+      leave();
+      rows.stop();
+    };
+  }, [rows]);
+  rows.version.value;
+  const total = rows.total.value;
+  const error = rows.error.value;
+  const open = (row) => row.number && go("requests", String(row.number), query);
+  const list =
+    total > 0 &&
+    html`<${VirtualList}
+      rows=${rows}
+      label="Requests"
+      noun="request"
+      kind="requests"
+      row=${32}
+      card=${88}
+      head=${HEAD}
+      cells=${(row) => cells(row, rest, query)}
+      open=${open}
+    />`;
+  return html`<div class="view full log">
+    <div class="titled">
+      <h1 tabindex="-1">Requests</h1>
+      ${total !== null && html`<span class="dim total">${total.toLocaleString("en-US")}${filtered ? " found" : ""}</span>`}
+      <form
+        class="filters"
+        role="search"
+        aria-label="Requests"
+        onSubmit=${(event) => event.preventDefault()}
+      >
+        <${Filter} name="path" label="Path" type="search" search placeholder="/fal-ai/ltx-2/*" />
+        <${Filter} name="method" label="Method" options=${METHODS} />
+        <${Filter} name="status" label="Status" options=${statuses(query.status)} />
+        <${Filter} name="host" label="Host" placeholder="queue.fal.run" />
+        <${Filter} name="key" label="Key" />
+        <${Filter}
+          name="to"
+          label="To"
+          options=${[
+            ["fal", "fal's hosts"],
+            ["others", "others"],
+          ]}
+        />
+      </form>
+      <button onClick=${() => ask(true)}>Clear…</button>
+    </div>
+    <${Only} name="fault" words="touched by the fault" value=${query.fault} /><${Only}
+      name="request_id"
+      words="about the job"
+      value=${query.request_id}
+    />
+    ${error && html`<${Failure} error=${error} again=${() => rows.load()} />`}
+    ${
+      total === 0 &&
+      !rest &&
+      (filtered
+        ? html`<${Empty} title="No request is like that."
+            ><p><a href=${href("requests")}>Show all requests</a></p><//
+          >`
+        : html`<${First} title="No request yet. Send one:" />`)
+    }
+    <${Split} list=${list} pane=${rest && html`<${Opened} key=${rest} number=${rest} />`} />
+    ${
+      asking &&
+      html`<${Asked}
+        danger
+        title="Clear the request log"
+        label="Clear the log"
+        close=${() => ask(false)}
+        act=${() => clear(rows)}
+      >
+        <p>
+          The mock forgets all requests, with their headers and bodies. Jobs, findings and what was
+          spent stay.
+        </p><//
+      >`
+    }
+  </div>`;
+}
+
+/** A filter that a link brought, which has no field of its own. */
+function Only({ name, words, value }) {
+  return (
+    value &&
+    html`<p class="only">
+      Only those ${words}${" "}<code>${value}</code>${" "}<button
+        class="small"
+        onClick=${() => setQuery({ [name]: "" })}
+      >
+        Show all
+      </button>
+    </p>`
+  );
+}
+
+const statuses = (value) =>
+  value && !STATUSES.some(([one]) => one === value) ? [[value, value], ...STATUSES] : STATUSES;
+
+async function clear(rows) {
+  await remove("/requests");
+  go("requests");
+  rows.load();
+  return "The log is empty";
+}
+
+async function read(signal) {
+  const [log, gateway] = await Promise.all([
+    get("/requests", { limit: 10_000 }, { signal }),
+    // Most mocks have no gateway, and then nothing can leave by it.
+    get("/gateway", {}, { signal }).catch((error) => {
+      if (error.status !== 404) throw error;
+      return { attempts: [] };
+    }),
+  ]);
+  return [
+    ...log.requests.map(answered),
+    ...gateway.attempts.slice(-1000).map((one) => left(one, one.allowed)),
+  ];
+}
+
+const answered = ({ kind: _, ...record }) => ({ ...record, id: `request ${record.number}` });
+
+const left = ({ host, port, time, key }, allowed) => ({
+  id: `call ${host}:${port} ${time}`,
+  time,
+  host,
+  path: `:${port}`,
+  method: port === 443 ? "TLS" : "HTTP",
+  key: "",
+  status: null,
+  ms: null,
+  hint: key ? "with a key of fal's" : null,
+  faults: [],
+  allowed,
+});
+
+function filter({ method, status, host, path, key, to, fault, request_id: id }) {
+  const [ofHost, ofPath] = [host && like(host), path && like(path)];
+  return (one) =>
+    (!method || one.method === method) &&
+    (!status || hasStatus(one, status)) &&
+    (!host || ofHost(one.host)) &&
+    (!path || ofPath(one.path)) &&
+    (!key || one.key === key) &&
+    (!to || (to === "others") === (one.allowed !== undefined)) &&
+    (!fault || one.faults.includes(fault) || Boolean(one.hint?.includes(`(${fault}:`))) &&
+    (!id || one.request_id === id || one.path.includes(id));
+}
+
+const failed = ({ status }) => status !== null && (status === 0 || status >= 400);
+
+function hasStatus(one, status) {
+  if (one.allowed !== undefined || one.status === null)
+    return status === "bad" && one.allowed === false;
+  if (status === "bad") return failed(one);
+  return /^\dxx$/.test(status)
+    ? String(one.status)[0] === status[0] && one.status >= 100
+    : one.status === Number(status);
+}
+
+/** A request's answer by shape, word and colour. */
+export function Answer({ of: one }) {
+  if (one.allowed !== undefined)
+    return one.allowed
+      ? html`<${StatusMark} state="note">left<//>`
+      : html`<${StatusMark} state="cancelled">refused<//>`;
+  if (one.status === null) return html`<${StatusMark} state="queued">open<//>`;
+  return html`<${StatusMark} state=${failed(one) ? "failed" : "done"}
+    >${one.status === 0 ? "no reply" : one.status}<//
+  >`;
+}
+
+const took = (ms) =>
+  ms === null || ms === undefined ? "" : ms < 10 ? `${ms.toFixed(1)} ms` : duration(ms / 1000);
+
+const HEAD = html`<span role="columnheader" class="aside">Time</span
+  ><span role="columnheader">Status</span><span role="columnheader">Method</span>
+  <span role="columnheader">Host and path</span><span role="columnheader" class="aside">Key</span
+  ><span role="columnheader" class="number aside">Took</span>`;
+
+const cells = (one, chosen, query) =>
+  html` <span role="cell" class="when dim aside" title=${dateTime(one.time, true)}
+      >${clockTime(one.time)}</span
+    >
+    <span role="cell" class="state"><${Answer} of=${one} /></span>
+    <span role="cell" class="verb">${one.method}</span>
+    <span role="cell" class="what"
+      ><a
+        href=${one.number ? href("requests", String(one.number), query) : undefined}
+        tabindex=${one.number ? undefined : 0}
+        aria-current=${String(one.number) === chosen ? "true" : undefined}
+        ><span class="dim">${one.host}</span>${one.path}</a
+      >
+      ${one.faults.length > 0 && html`<span class="flag warn"><${Icon} name="warning" />${one.faults.join(", ")}</span>`}
+      ${one.hint && html`<span class="flag"><${Icon} name="note" />${line(one.hint, 160)}</span>`}</span
+    >
+    <span role="cell" class="key aside" title=${one.key}>${one.key}</span>
+    <span role="cell" class="number aside">${took(one.ms)}</span>`;
+
+/** One request of the log with its headers and bodies. */
+function Opened({ number }) {
+  const {
+    value: one,
+    error,
+    again,
+  } = useRead((signal) => get(`/requests/${encodeURIComponent(number)}`, {}, { signal }), [number]);
+  const job = one?.request_id && /(^|\.)fal\.run$/.test(one.host);
+  return html`<${Pane}
+    label=${`Request ${number}`}
+    title=${one ? html`<${Answer} of=${one} />${" "}${one.method}${" "}<span class="endpoint">${one.path}</span>` : `Request ${number}`}
+  >
+    ${error && (error.status === 404 ? html`<${Empty} title="It isn't kept any more."><p>The mock has headers and bodies of the newest requests only, and none with${" "}<code>--no-page</code>. ${error.message}</p><//>` : html`<${Failure} error=${error} again=${again} />`)}
+    ${!one && !error && html`<p class="loading">Loading…</p>`}
+    ${
+      one &&
+      html` <${Facts}
+          rows=${[
+            ["Time", dateTime(one.time, true)],
+            ["Host", one.host],
+            ["Key", one.key],
+            ["Took", took(one.ms)],
+            [
+              "Job",
+              job &&
+                html`<${Link} to="jobs" rest=${one.request_id}><code>${one.request_id}</code><//>`,
+            ],
+            [
+              "Faults",
+              one.faults.length
+                ? html`<span class="warn"
+                    ><${Icon} name="warning" />${" "}${one.faults.join(", ")}</span
+                  >`
+                : null,
+            ],
+          ]}
+        />
+        ${one.hint && html`<p class="hint"><${Icon} name="note" /><span>${one.hint}</span></p>`}
+        <${Whole} request=${one} />`
+    }
+  <//>`;
+}

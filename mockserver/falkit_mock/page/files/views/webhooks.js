@@ -1,0 +1,303 @@
+/** Attempts to deliver webhooks, those still to come, and the keys that sign them. */
+import { follow, get, now, post, ready, tick } from "../api.js";
+import { clockTime, dateTime, duration, plural } from "../format.js";
+import { Kept, Pane, Split, like } from "../kept.js";
+import { VirtualList } from "../list.js";
+import {
+  Empty,
+  Facts,
+  Failure,
+  Filter,
+  Icon,
+  Link,
+  StatusMark,
+  Table,
+  attempt,
+  html,
+  say,
+  signal,
+  useEffect,
+  useMemo,
+  useRead,
+  useRef,
+  useState,
+} from "../parts.js";
+import { go, href } from "../router.js";
+import { Delivered, SHAPES, WORDS } from "./job_attempts.js";
+import { Elsewhere, First, Keys, Trigger, came } from "./webhook_forms.js";
+
+export const title = "Webhooks";
+
+/** How many are read at first, and with each button for more. */
+const MANY = 200;
+const FILTERS = ["status", "url", "cause", "request_id"];
+const CAUSES = ["job", "resend", "trigger", "fault", "probe"];
+
+export function Webhooks({ params: { rest, query } }) {
+  const [dialog, setDialog] = useState(null);
+  const older = useMemo(() => signal(null), []);
+  const rows = useMemo(() => new Kept((stop) => read(older, {}, stop), 20_000), []);
+  const state = useRead((stop) => get("/webhooks", { limit: 1000 }, { signal: stop }), []);
+  const again = useRef(null);
+  again.current = state.again;
+  const wanted = Object.fromEntries(
+    FILTERS.map((name) => [name, query[name]]).filter(([, value]) => value),
+  );
+  const filtered = Object.keys(wanted).length > 0;
+  useMemo(() => rows.show(filter(wanted)), [rows, JSON.stringify(wanted)]);
+  useEffect(() => {
+    let waiting = 0;
+    const soon = () => (waiting ||= setTimeout(() => ((waiting = 0), again.current()), 300));
+    ready.then(() => rows.load());
+    const leave = follow(["delivery_attempted", "job_changed", "reset"], (events) => {
+      if (events.some(({ kind }) => kind === "gap" || kind === "reset")) rows.load();
+      else rows.take(events.filter(({ kind }) => kind === "delivery_attempted").map(row));
+      soon();
+    });
+    return () => {
+      clearTimeout(waiting);
+      leave();
+      rows.stop();
+    };
+  }, [rows]);
+  rows.version.value;
+  const total = rows.total.value;
+  const error = rows.error.value ?? state.error;
+  const close = () => setDialog(null);
+  const retry = () => (rows.load(), state.again());
+  const more =
+    older.value &&
+    html`<button
+      class="more"
+      onClick=${() =>
+        read(older, { cursor: older.value }).then(
+          (found) => rows.take(found),
+          (wrong) => say(wrong.message, true),
+        )}
+    >
+      Show older ones
+    </button>`;
+  const list =
+    total > 0 &&
+    html`<${VirtualList}
+        rows=${rows}
+        label="Deliveries"
+        noun="delivery"
+        kind="deliveries"
+        row=${32}
+        card=${88}
+        head=${HEAD}
+        cells=${(one) => cells(one, rest, query)}
+        open=${({ id }) => go("webhooks", key, query)}
+      />${more}`;
+  return html`<div class="view full">
+    <div class="titled">
+      <h1 tabindex="-1">Webhooks</h1>
+      ${total !== null && html`<span class="dim total">${total.toLocaleString("en-US")}${filtered ? " found" : ""}</span>`}
+      <form
+        class="filters"
+        role="search"
+        aria-label="Deliveries"
+        onSubmit=${(event) => event.preventDefault()}
+      >
+        <${Filter}
+          name="url"
+          label="Receiver"
+          type="search"
+          search
+          placeholder="http://127.0.0.1:8000/*"
+        />
+        <${Filter} name="status" label="Verdict" options=${Object.entries(WORDS)} />
+        <${Filter} name="cause" label="Cause" options=${CAUSES.map((one) => [one, one])} />
+        <${Filter} name="request_id" label="Job" />
+      </form>
+      <span class="buttons"
+        ><button onClick=${() => setDialog("trigger")}>Trigger…</button
+        ><button onClick=${() => setDialog("keys")}>Keys…</button></span
+      >
+    </div>
+    ${error && html`<${Failure} error=${error} again=${retry} />`}
+    ${!filtered && !rest && state.value && html`<${Pending} state=${state.value} />`}
+    ${
+      total === 0 &&
+      !rest &&
+      (filtered
+        ? html`<${Empty} title="No delivery is like that."
+            ><p><a href=${href("webhooks")}>Show all deliveries</a></p><//
+          >`
+        : html`<${First} />`)
+    }
+    <${Split} list=${list} pane=${rest && html`<${Opened} key=${rest} id=${rest} />`} />
+    ${dialog === "keys" && html`<${Keys} state=${state} close=${close} />`}
+    ${dialog === "trigger" && html`<${Trigger} close=${close} />`}
+  </div>`;
+}
+
+async function read(older, { cursor }, stop) {
+  const reply = await get("/deliveries", { limit: MANY, cursor }, { signal: stop });
+  older.value = reply.next_cursor;
+  return reply.deliveries.map(row);
+}
+
+/** Return a delivery, of a list or of an event, as a row. */
+const row = ({ kind: _, request: __, response, status_code: code, ...one }) => ({
+  ...one,
+  time: one.sent,
+  code: code ?? response?.status_code ?? null,
+});
+
+function filter({ status, url, cause, request_id: id }) {
+  const ofUrl = url && like(url);
+  return (one) =>
+    (!status || one.status === status) &&
+    (!url || ofUrl(one.url)) &&
+    (!cause || one.cause === cause) &&
+    (!id || one.request_id.includes(id));
+}
+
+const HEAD = html`<span role="columnheader" class="aside">Time</span
+  ><span role="columnheader">Verdict</span><span role="columnheader" class="aside">Attempt</span>
+  <span role="columnheader">Receiver</span><span role="columnheader" class="aside">Next</span
+  ><span role="columnheader" class="number aside">Took</span>`;
+
+const cells = (one, chosen, query) =>
+  html` <span role="cell" class="when dim aside" title=${dateTime(one.sent, true)}
+      >${clockTime(one.sent)}</span
+    >
+    <span role="cell" class="state"><${Verdict} of=${one} /></span>
+    <span role="cell" class="verb aside"
+      >${one.cause === "job" ? `attempt ${one.number}` : one.cause}</span
+    >
+    <span role="cell" class="what"
+      ><a
+        href=${href("webhooks", one.id, query)}
+        aria-current=${one.id === chosen ? "true" : undefined}
+        >${one.url}</a
+      >
+      ${one.faults?.length > 0 && html`<span class="flag warn"><${Icon} name="warning" />${one.faults.join(", ")}</span>`}
+      ${one.error && html`<span class="flag">${one.error}</span>`}</span
+    >
+    <span role="cell" class="key aside"
+      >${one.next && html`<${Until} moment=${one.next} ahead />`}</span
+    >
+    <span role="cell" class="number aside">${duration(one.seconds)}</span>`;
+
+const SHORT = {
+  acknowledged: "taken",
+  retry: "again",
+  failed: "given up",
+  refused: "not allowed",
+  lost: "lost",
+};
+
+/** What came of an attempt, by shape, word and colour. */
+const Verdict = ({ of: { status, code } }) =>
+  html`<${StatusMark} state=${SHAPES[status] ?? "note"}
+    >${code ?? (status === "refused" ? "" : "no reply")}${" "}<span title=${WORDS[status]}
+      >${SHORT[status] ?? status}</span
+    ><//
+  >`;
+
+/** How long it is until a moment, by the mock's clock. */
+function Until({ moment, ahead }) {
+  tick.value;
+  const left = moment - now();
+  if (ahead && left < 0) return null;
+  return html`<time title=${dateTime(moment, true)}
+    >${left > 0 ? `in ${duration(left < 10 ? Math.ceil(left) : left)}` : "was due"}</time
+  >`;
+}
+
+/** Webhooks still to be delivered, the next first. */
+function Pending({ state: { pending, waiting, schedule } }) {
+  if (!waiting) return null;
+  const sorted = [...pending].sort(
+    (one, other) => (one.next ?? Infinity) - (other.next ?? Infinity),
+  );
+  return html`<details class="pending" open>
+    <summary>
+      <h2>${plural(waiting, "webhook")} to come</h2>
+      ${" "}<span class="dim"
+        >schedule ${schedule.name}, ${duration(schedule.timeout)} for each attempt</span
+      >
+    </summary>
+    <${Table}
+      label="Webhooks to come"
+      rows=${sorted.slice(0, 50)}
+      keyOf=${(one) => one.request_id}
+      columns=${[
+        {
+          name: "Next",
+          class: "nowrap",
+          of: (one) =>
+            one.next === null
+              ? html`<span class="dim">when the job ends</span>`
+              : html`<${Until} moment=${one.next} />`,
+        },
+        { name: "Tried", class: "number", of: (one) => one.attempts },
+        { name: "Receiver", of: (one) => html`<span class="endpoint">${one.url}</span>` },
+        {
+          name: "Job",
+          of: (one) =>
+            html`<${Link} to="jobs" rest=${one.request_id}
+              ><code>…${one.request_id.slice(-8)}</code><//
+            >`,
+        },
+      ]}
+    />
+    ${waiting > 50 && html`<p class="dim">and ${plural(waiting - 50, "other")}</p>`}
+  </details>`;
+}
+
+/** One attempt with what was sent and answered, and buttons that send it again. */
+function Opened({ id }) {
+  const [elsewhere, setElsewhere] = useState(false);
+  const {
+    value: one,
+    error,
+    again,
+  } = useRead((stop) => get(`/deliveries/${encodeURIComponent(id)}`, {}, { signal: stop }), [id]);
+  const resend = () => attempt(came, () => post(`/deliveries/${id}/resend`));
+  return html`<${Pane}
+    label="Delivery"
+    title=${one ? html`<${Verdict} of=${{ ...one, code: one.response?.status_code }} />${" "}<span class="endpoint">${one.url}</span>` : "Delivery"}
+  >
+    ${error && (error.status === 404 ? html`<${Empty} title="This mock has no such delivery."><p>${error.message}</p><//>` : html`<${Failure} error=${error} again=${again} />`)}
+    ${!one && !error && html`<p class="loading">Loading…</p>`}
+    ${
+      one &&
+      html` <p class="buttons">
+          <button onClick=${resend}>Send again</button
+          ><button onClick=${() => setElsewhere(true)}>Send to another URL…</button>
+        </p>
+        <${Facts}
+          rows=${[
+            ["Verdict", `${WORDS[one.status] ?? one.status}${one.error ? `: ${one.error}` : ""}`],
+            [
+              "Sent",
+              `${dateTime(one.sent, true)}, attempt ${one.number}${one.cause === "job" ? "" : `, by ${one.cause}`}`,
+            ],
+            ["Took", duration(one.seconds)],
+            [
+              "Next attempt",
+              one.next && html`<${Until} moment=${one.next} />, at ${clockTime(one.next)}`,
+            ],
+            [
+              "Job",
+              html`<${Link} to="jobs" rest=${one.request_id}><code>${one.request_id}</code><//>`,
+            ],
+            [
+              "Faults",
+              one.faults?.length
+                ? html`<span class="warn"
+                    ><${Icon} name="warning" />${" "}${one.faults.join(", ")}</span
+                  >`
+                : null,
+            ],
+          ]}
+        />
+        <${Delivered} delivery=${one} />`
+    }
+    ${elsewhere && html`<${Elsewhere} delivery=${one} close=${() => setElsewhere(false)} />`}
+  <//>`;
+}
