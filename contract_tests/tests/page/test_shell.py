@@ -122,8 +122,8 @@ def test_what_came_while_it_was_away_is_there_when_it_is_back(serve: Serve, look
 def test_a_cookie_that_is_over_leads_to_the_token(serve: Serve, look: Look) -> None:
     mock = serve("instant")
     page = look(mock)
-    refused = {"status": 401, "json": {"detail": "The control API needs the token"}}
-    page.route("**/__falkit/*", lambda route: route.fulfill(**refused))
+    refused = {"detail": "The control API needs the token"}
+    page.route("**/__falkit/*", lambda route: route.fulfill(status=401, json=refused))
     page.reload()
     expect(page.locator(".connection")).to_have_text("Token needed")
     page.unroute_all()

@@ -114,7 +114,7 @@ def _list(mock: RunningMock, given: Mapping[str, str], limit: int, as_json: bool
     from falkit_spec.cli.describing import table, terminal_width
 
     # The key that was chosen has been named.
-    now = replace(mock, note=lambda line: None).get("/clock")["now"]
+    now = replace(mock, note=_say_nothing).get("/clock")["now"]
     width = terminal_width()
     rows = [_row(job, now) for job in reversed(found)]
     header = ("id", "at", "status", "code", "endpoint", "prompt", "key", "age", "cost")
@@ -125,6 +125,10 @@ def _list(mock: RunningMock, given: Mapping[str, str], limit: int, as_json: bool
         rows = [(*row[:4], ending(row[4], max(width - _BESIDE, 8)), *row[5:]) for row in rows]
     table(header, rows, right=(7, 8), optional=optional, cut=5, width=width)
     click.echo(_counted(found, page["total"]), err=True)
+
+
+def _say_nothing(line: str) -> None:
+    """Pass over what a mock's reply is told with."""
 
 
 def _row(job: Mapping[str, Any], now: float) -> tuple[str, ...]:
