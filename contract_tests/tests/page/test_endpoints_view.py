@@ -98,6 +98,40 @@ def test_axe_finds_nothing_in_endpoints(serve: Serve, look: Look, scheme: Scheme
     assert too_wide(page) == []
 
 
+# Schemas that lead into themselves.
+LOOPS = {
+    "$defs": {
+        "Union": {"anyOf": [{"$ref": "#/$defs/Union"}, {"type": "string"}, {"type": "integer"}]},
+        "Object": {"required": ["in"], "properties": {"in": {"$ref": "#/$defs/Object"}}},
+        "List": {"type": "array", "items": {"$ref": "#/$defs/List"}},
+        "Self": {"$ref": "#/$defs/Self"},
+        "All": {"allOf": [{"$ref": "#/$defs/Object"}, {"properties": {"more": {"const": 1}}}]},
+    }
+}
+
+
+def test_a_document_that_leads_into_itself_has_an_end(serve: Serve, look: Look) -> None:
+    kinds = look(serve("instant")).evaluate(
+        """async (root) => {
+            const { blank, fits, read, takes } = await import("/__falkit/page/schema.js");
+            return Object.keys(root.$defs).map((name) => {
+                const node = { $ref: `#/$defs/${name}` };
+                const field = read(node, root);
+                const short = JSON.stringify(blank(node, root)).length < 200;
+                return [field.kind, takes(field), fits(1, node, root), short];
+            });
+        }""",
+        LOOPS,
+    )
+    assert kinds == [
+        ["union", "text, or whole number", True, True],
+        ["object", "object of in", False, True],
+        ["list", "list of list of list of list", False, True],
+        ["json", "JSON", True, True],
+        ["object", "object of in, more", False, True],
+    ]
+
+
 @at_night
 def test_no_document_of_that_name_is_said(serve: Serve, look: Look) -> None:
     page = look(serve("instant"), "#/endpoints/fal-ai/nothing")
