@@ -6,7 +6,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from page.conftest import NIGHTLY, Look, Scheme, by_night
+from page.conftest import Look, Scheme, at_night, by_night
 from page.test_requests_view import copied, rows
 from page.test_shell import violations
 from receiver import Receiver
@@ -70,7 +70,7 @@ def test_what_jobs_cost_stands_beside_the_budget(serve: Serve, look: Look) -> No
     expect(rows(page)).to_have_count(1)
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="make nightly")
+@at_night
 def test_prices_that_are_not_known_are_said(serve: Serve, look: Look) -> None:
     mock = serve("instant", unknown_endpoints="guess")
     mock.submit()
@@ -116,7 +116,7 @@ def test_files_are_a_gallery_that_grows(serve: Serve, look: Look) -> None:
     expect(page).to_have_url(f"{mock.url}/#/jobs/{picture['request_id']}")
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="make nightly")
+@at_night
 def test_more_files_than_a_page_are_read_on_demand(serve: Serve, look: Look) -> None:
     mock = serve("instant")
     for _ in range(70):

@@ -5,20 +5,20 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+from functools import partial
 from typing import Any
 
 import httpx
 from playwright.sync_api import Locator, Page, expect
 
+from falkit_mock.core.events import HostContacted
 from page.conftest import Look
 from receiver import Receiver, Reply, receiving
 from serving import KEY, T2V, Mock, Serve
 
-ROOT_OF_LIST = ".list .row"
-
 
 def rows(page: Page) -> Locator:
-    return page.locator(ROOT_OF_LIST)
+    return page.locator(".list .row")
 
 
 def said(page: Page, text: str) -> None:
@@ -86,6 +86,13 @@ def test_filters_of_requests_are_in_the_url(serve: Serve, look: Look) -> None:
     expect(rows(page)).to_have_count(4)
     page.get_by_label("To", exact=True).select_option("others")
     expect(page.get_by_role("heading", name="No request is like that")).to_be_visible()
+    for allowed in (True, False):
+        called = HostContacted("example.com", 443, mock.clock.now(), allowed)
+        mock.inside(partial(mock.service.events.emit, called))
+    expect(rows(page)).to_have_count(2)
+    expect(rows(page).filter(has_text="refused")).to_contain_text("example.com:443")
+    page.get_by_label("Status").select_option("bad")
+    expect(rows(page)).to_have_count(1)
     page.goto(f"{mock.url}/#/requests?fault=r1")
     expect(rows(page)).to_have_count(1)
     expect(rows(page)).to_contain_text("latency")
