@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from falkit import Settings
 from page.conftest import Look, at_night
-from page.test_requests_view import rows, said
+from page.test_record_views import rows, said
 from serving import Mock, Serve, running
 
 
