@@ -6,12 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from falkit import Settings
-from page.conftest import NIGHTLY, Look
-from page.test_requests_view import rows, said
+from page.conftest import Look, at_night
+from page.test_record_views import rows, said
 from serving import Mock, Serve, running
 
 
@@ -98,7 +97,7 @@ def test_faults_are_switched_on_and_off(serve: Serve, look: Look) -> None:
     expect(page.get_by_text("No fault is on")).to_be_visible()
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="make nightly")
+@at_night
 def test_every_fault_of_the_catalogue_has_a_form(serve: Serve, look: Look) -> None:
     mock = serve("instant")
     page = look(mock, "#/control")
@@ -155,6 +154,7 @@ def test_the_state_is_saved_forgotten_and_taken_back(
     assert mock.jobs()[0]["request_id"] == job["request_id"]
 
 
+@at_night
 def test_keys_with_a_mock_of_their_own_are_listed_and_forgotten(look: Look) -> None:
     with running(Settings(timing="instant", seed=1, tenants=True)) as mock:
         for key in ("anna", "bob"):
