@@ -63,9 +63,9 @@ class Terminal:
         self._end = end
         self.sent = ""
 
-    def until(self, *words: str) -> str:
-        """Read until the newest screen has all words; return it."""
-        while not all(word in self.screen for word in words):
+    def until(self, *words: str, ends: int = 0) -> str:
+        """Read until the newest screen has all words, and so many lines' ends; return it."""
+        while not all(word in self.screen for word in words) or self.screen.count("\n") < ends:
             if not self._more():
                 raise AssertionError(f"ended without {words}: {plain(self.sent)}")
         return self.screen

@@ -311,7 +311,7 @@ def test_a_terminal_has_the_table_until_its_end(
         job = manual.submit()
         shown.until("○ Queued", "1 job")
         manual.release(job)
-        last = shown.until("✓ Done", "$0.36")
+        last = shown.until("✓ Done", "$0.36", ends=9)
         assert last.count("\n") == 9
         if end == "Ctrl-C":
             shown.press("\x03")
