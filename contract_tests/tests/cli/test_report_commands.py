@@ -35,6 +35,9 @@ for kind in sys.argv[2:]:
     path, body = "{WHOLE}", None
     if kind == "wrapped":
         path, body = "/fal.run/{T2V}", json.dumps({{"input": {PROMPT!r}}}).encode()
+    if kind == "fields":
+        fields = {{f"{{'a_field_that_no_model_has_' * 4}}{{n}}": n for n in range(20)}}
+        path, body = "/fal.run/{T2V}", json.dumps({PROMPT!r} | fields).encode()
     try:
         urlopen(Request(url + path, body, {{"Authorization": "Key a:b"}}))
     except HTTPError:
@@ -214,6 +217,13 @@ def test_a_file_of_settings_says_what_fails() -> None:
         Path("falkit.toml").write_text(text)
         done = CliRunner().invoke(falkit, ["run", "true"])
         assert (done.exit_code, why in done.output) == (2, True)
+
+
+def test_a_summary_leaves_off_what_is_too_long_but_not_how_to_learn_more() -> None:
+    lines = run(calls=("fields",)).stderr.splitlines()
+    first = next(n for n, line in enumerate(lines) if line.startswith("  found 1 warning: "))
+    assert lines[first + 3].endswith(" …")
+    assert lines[first + 4] == "    (falkit explain unknown-field)"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")

@@ -79,7 +79,7 @@ def test_combinations_are_a_table_in_pages(serve: Serve, look: Look) -> None:
     page.get_by_role("button", name="resolution", exact=True).click()
     expect(page.locator(".pager")).to_contain_text("1 to 16 of 16")
     table.last.get_by_role("link", name="try").click()
-    expect(page.locator(".verdict")).to_contain_text("1 error")
+    expect(page.locator(".verdict")).to_contain_text("need 25 fps and 1080p")
     query = urlsplit(page.url).fragment.partition("?")[2]
     assert json.loads(parse_qs(query)["input"][0])["duration"] == 20
 

@@ -70,7 +70,7 @@ def _grows(mock: Mock, look: Look, receiver: Receiver) -> None:
     expect(section(page, "Webhook")).to_contain_text("To be tried again")
     expect(section(page, "Webhook")).to_contain_text("Next attemptin ")
     expect(page.locator(".why")).to_have_text(
-        "The webhook isn't taken: attempt 1: answered 500, tried again 7 s after it"
+        "The webhook isn't taken: attempt 1: answered 500, the next is 7 s later"
     )
 
 

@@ -149,7 +149,7 @@ def test_deliveries_come_and_are_told_apart(serve: Serve, look: Look, receiver: 
     expect(pending.locator("tbody tr")).to_contain_text(re.compile("in [678] s.*1"))
     page.get_by_label("Verdict").select_option("retry")
     expect(rows(page)).to_have_count(1)
-    expect(rows(page)).to_contain_text("500")
+    expect(rows(page)).to_contain_text("500, retry")
     expect(page).to_have_url(f"{mock.url}/#/webhooks?status=retry")
     page.get_by_label("Verdict").select_option("")
     page.get_by_label("Receiver").fill("EXAMPLE")
@@ -159,6 +159,12 @@ def test_deliveries_come_and_are_told_apart(serve: Serve, look: Look, receiver: 
     page.get_by_label("Cause").select_option("trigger")
     page.get_by_role("link", name="Show all deliveries").click()
     expect(rows(page)).to_have_count(3)
+    # Nobody listens there any more. Why stands whole beside the URL, at this width too.
+    mock.submit(params={"fal_webhook": broken.url})
+    refused = rows(page).filter(has_text="no reply, retry")
+    why = refused.locator(".flag")
+    expect(why).to_have_text("can't connect: connection refused")
+    assert why.evaluate("(told) => told.scrollWidth <= told.clientWidth")
 
 
 def test_a_delivery_is_sent_again_and_elsewhere(

@@ -51,6 +51,22 @@ def test_axe_finds_nothing(timed: Serve, look: Look, scheme: Scheme) -> None:
     assert violations(page) == []
 
 
+def test_views_have_one_look_and_lists_take_all_the_room(serve: Serve, look: Look) -> None:
+    mock = serve("instant")
+    mock.submit({"prompt": "Rain"})
+    page = look(mock)
+    body = page.evaluate("getComputedStyle(document.body).fontFamily")
+    for view in page.get_by_role("navigation", name="Views").get_by_role("link").all():
+        name = view.inner_text()
+        view.click()
+        heading = page.locator("h1")
+        expect(heading).to_have_text(name)
+        assert heading.evaluate("(h1) => getComputedStyle(h1).fontFamily") == body, name
+        for full in page.locator(".view.full").all():
+            left = "(one) => one.parentElement.clientHeight - one.offsetHeight"
+            assert full.evaluate(left) == 0, name
+
+
 def test_going_to_a_view_moves_the_focus_and_names_the_window(serve: Serve, look: Look) -> None:
     page = look(serve("instant"))
     expect(page).to_have_title("Jobs · falkit")

@@ -313,8 +313,10 @@ def _found(report: Report) -> list[str]:
     code = worst.kind.code
     others = list(dict.fromkeys(one.kind.code for one in new if one.severity != "note"))[1:]
     more = f"; also {', '.join(others[:_SHOWN])}" if others else ""
-    told = f"  found {', '.join(wrong)}: {code}: {about}{worst.seen}{more}  (falkit explain {code})"
-    return _wrapped(printable(told))
+    told = _wrapped(printable(f"  found {', '.join(wrong)}: {code}: {about}{worst.seen}{more}"))
+    # The command stays whole, however much is left off before it.
+    last = f"{told[-1]}  (falkit explain {code})"
+    return [*told[:-1], last] if len(last) <= _WIDTH else [*told, f"    (falkit explain {code})"]
 
 
 def _keep_hint(hints: dict[str, str], record: RequestRecord) -> None:

@@ -273,7 +273,7 @@ function Why({ job, findings, attempt }) {
 /** What came of the newest attempt at the webhook, and what comes next. */
 function said({ number, response, error, next, sent }) {
   const got = response?.status_code ? `answered ${response.status_code}` : (error ?? "no reply");
-  const then = next ? `tried again ${duration(next - sent)} after it` : "not tried again";
+  const then = next ? `the next is ${duration(next - sent)} later` : "not tried again";
   return `attempt ${number}: ${got}, ${then}`;
 }
 

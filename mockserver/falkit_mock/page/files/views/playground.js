@@ -134,7 +134,7 @@ function Verdict({ check, errors }) {
   if (!value) return html`<p class="verdict dim">Checking…</p>`;
   const missing = errors.filter(({ type }) => type === "missing");
   const wrong = errors.length - missing.length;
-  const said = [missing.length && `missing: ${missing.map(({ path }) => path.join(".")).join(", ")}`, wrong && plural(wrong, "error")].filter(Boolean).join("; ");
+  const said = [missing.length && `missing: ${missing.map(({ path }) => path.join(".")).join(", ")}`, wrong === 1 ? at(errors.find(({ type }) => type !== "missing")) : wrong && plural(wrong, "error")].filter(Boolean).join("; ");
   return html`<div class="verdict" role="status">
     ${errors.length
       ? html`<p class=${wrong ? "error" : "dim"}><${Icon} name=${wrong ? "failed" : "queued"} /><span>Not a legal input yet; ${said}</span></p>`
@@ -143,7 +143,9 @@ function Verdict({ check, errors }) {
   </div>`;
 }
 
-const Errors = ({ errors }) => errors.map(({ path, text }) => html`<p key=${path.join(".") + text} class="error"><${Icon} name="failed" /><span>${path.join(".")}${path.length ? ": " : ""}${text}</span></p>`);
+const Errors = ({ errors }) => errors.map(({ path, text }) => html`<p key=${path.join(".") + text} class="error"><${Icon} name="failed" /><span>${at({ path, text })}</span></p>`);
+
+const at = ({ path, text }) => `${path.join(".")}${path.length ? ": " : ""}${text}`;
 
 const fieldError = ({ loc = [], msg, type }) => ({ path: loc[0] === "body" ? loc.slice(1) : [], text: msg, type });
 

@@ -175,16 +175,19 @@ const cells = (one, chosen, query) =>
         >${one.url}</a
       >
       ${one.faults?.length > 0 && html`<span class="flag warn"><${Icon} name="warning" />${one.faults.join(", ")}</span>`}
-      ${one.error && html`<span class="flag">${one.error}</span>`}</span
+      ${one.error && html`<span class="flag" title=${one.error}>${reason(one)}</span>`}</span
     >
     <span role="cell" class="key aside"
       >${one.next && html`<${Until} moment=${one.next} ahead />`}</span
     >
     <span role="cell" class="number aside">${duration(one.seconds)}</span>`;
 
+/** Why there was no answer, without the URL that stands beside it. */
+const reason = ({ error }) => error.replace(/^(can't connect) to \S+: /, "$1: ");
+
 const SHORT = {
   acknowledged: "taken",
-  retry: "again",
+  retry: "retry",
   failed: "given up",
   refused: "not allowed",
   lost: "lost",
@@ -193,7 +196,7 @@ const SHORT = {
 /** What came of an attempt, by shape, word and colour. */
 const Verdict = ({ of: { status, code } }) =>
   html`<${StatusMark} state=${SHAPES[status] ?? "note"}
-    >${code ?? (status === "refused" ? "" : "no reply")}${" "}<span title=${WORDS[status]}
+    >${code ?? (status === "refused" ? "" : "no reply")}${status === "refused" ? "" : ", "}<span title=${WORDS[status]}
       >${SHORT[status] ?? status}</span
     ><//
   >`;
