@@ -191,7 +191,7 @@ PAGE = (
     "html head meta title style body header h1 h2 h3 p dl div dt dd section article ul li code "
     "span svg path details summary table tr th td br small footer"
 )
-ATTRIBUTES = "lang charset http-equiv content name class viewbox aria-hidden fill-rule d"
+ATTRIBUTES = "lang charset http-equiv content name class viewbox aria-hidden fill-rule d open"
 SUMMARY = "h3 p table thead tbody tr th td code br details summary strong ul li sub"
 
 
@@ -209,6 +209,7 @@ def test_pages_have_the_verdict_the_findings_and_the_spend() -> None:
         for words in ("whole-id-url", "its baseline expired on 2026-11-01", "ticket 12", "$2.88"):
             assert words in tags.text
         assert 'POST with {"input": …} | <b>x</b> @a $x$' in tags.text
+    assert "<details open><summary>What fal does" in write(full(), "html")
     assert "Nothing is wrong" in Tags(write(clean(), "html")).text
     assert "Nothing is wrong" in markup(clean()).text
     for nothing in (

@@ -21,6 +21,8 @@ from falkit_spec.reports.words import (
 )
 from falkit_spec.types import is_array, is_object
 
+# Kinds of findings that are shown in full.
+_OPEN = 5
 _SHAPES = {
     "error": "M5 0h6l5 5v6l-5 5H5l-5-5V5zM4 5l3 3-3 3 1 1 3-3 3 3 1-1-3-3 3-3-1-1-3 3-3-3z",
     "warning": "M8 0l8 15H0zM7 5v5h2V5zM7 11v2h2v-2z",
@@ -89,13 +91,15 @@ def _findings(findings: list[Finding]) -> str:
     groups: dict[tuple[str, str], list[Finding]] = {}
     for one in findings[:MOST]:
         groups.setdefault((one.severity, one.kind.code), []).append(one)
-    articles = "".join(map(_article, groups.values()))
+    # A page that one can read through has nothing to click open.
+    opened = len(groups) <= _OPEN
+    articles = "".join(_article(group, opened=opened) for group in groups.values())
     more = len(findings) - MOST
     left = f'<p class="faint">… and {counted(more, "more finding")}</p>\n' if more > 0 else ""
     return f"<section>\n<h2>Findings</h2>\n{articles}{left}</section>\n"
 
 
-def _article(findings: list[Finding]) -> str:
+def _article(findings: list[Finding], *, opened: bool) -> str:
     kind, severity = findings[0].kind, findings[0].severity
     means = {"fal": kind.fal, "fix": kind.fix, "why": kind.why, "read": f"docs/{kind.see}"}
     meaning = "".join(f"<dt>{n}</dt><dd>{_text(words, 1000)}</dd>" for n, words in means.items())
@@ -103,7 +107,8 @@ def _article(findings: list[Finding]) -> str:
         f'<article>\n<h3><span class="{severity}">{_shape(severity)}{severity}</span> '
         f"<code>{_text(kind.code)}</code></h3>\n<p>{_text(kind.title)}</p>\n"
         f"<ul>{''.join(map(_item, findings))}</ul>\n"
-        f"<details><summary>What fal does, and the fix</summary><dl>{meaning}</dl></details>\n"
+        f"<details{' open' if opened else ''}><summary>What fal does, and the fix</summary>"
+        f"<dl>{meaning}</dl></details>\n"
         "</article>\n"
     )
 
