@@ -119,5 +119,5 @@ function Log({ lines }) {
   useEffect(() => {
     box.current.scrollTop = box.current.scrollHeight;
   }, [lines]);
-  return html`<div class="log" ref=${box} role="log" aria-label="Log" tabindex="0"><ol>${lines.map((one, place) => html`<li key=${place} class=${one.level === "ERROR" ? "bad" : ""}><time class="dim">${clockTime(Date.parse(one.timestamp) / 1000, true)}</time> ${one.message}</li>`)}</ol></div>`;
+  return html`<div class="joblog" ref=${box} role="log" aria-label="Log" tabindex="0"><ol>${lines.map((one, place) => html`<li key=${place} class=${one.level === "ERROR" ? "bad" : ""}><time class="dim">${clockTime(Date.parse(one.timestamp) / 1000, true)}</time> ${one.message}</li>`)}</ol></div>`;
 }

@@ -184,7 +184,7 @@ const cells = (one, chosen, query) =>
 
 const SHORT = {
   acknowledged: "taken",
-  retry: "again",
+  retry: "retry",
   failed: "given up",
   refused: "not allowed",
   lost: "lost",
@@ -238,6 +238,7 @@ function Pending({ state: { pending, waiting, schedule } }) {
         { name: "Receiver", of: (one) => html`<span class="endpoint">${one.url}</span>` },
         {
           name: "Job",
+          class: "nowrap",
           of: (one) =>
             html`<${Link} to="jobs" rest=${one.request_id}
               ><code>…${one.request_id.slice(-8)}</code><//
