@@ -97,6 +97,7 @@ def _course(mock: Mock, hook: str) -> dict[str, str]:
         "image_load_error endpoint=*/image-to-video times=1",
         "latency seconds=0 on=status probability=0.05",
     ]
+    mock.http.headers.update(SHOP)
     for rule in rules:
         mock.http.post("/__falkit/rules", json={"rule": rule}).raise_for_status()
     photo = _upload(mock, "harbour.jpg", _photo())
@@ -210,7 +211,8 @@ def _settle(page: Page) -> None:
         """() => document.querySelector("main h1") &&
             [...document.images].every((one) => one.complete || one.loading === "lazy") &&
             [...document.querySelectorAll("video, audio")].every(
-                (one) => one.preload === "none" || one.readyState > 1 || one.error)"""
+                (one) => one.preload === "none" || one.error
+                    || (one.readyState > 1 && one.networkState === 1))"""
     )
     # An event stream never ends, so a page with one is never idle.
     page.wait_for_timeout(400)
