@@ -11,7 +11,8 @@ import sys
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from time import sleep
+from time import sleep, time
+from types import SimpleNamespace
 from typing import Any, Literal
 from unittest.mock import patch
 from urllib.parse import quote
@@ -32,7 +33,7 @@ MOCK_PORT, RECEIVER_PORT = 4325, 3000
 SIZES: tuple[ViewportSize, ...] = ({"width": 1280, "height": 800}, {"width": 390, "height": 844})
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 # Where time is measured that a picture shows: there each look at the watch takes as long.
-WATCHES = ("falkit_mock.hosts", "falkit_mock.app", "falkit_mock.webhooks.delivery.time")
+WATCHES = ("falkit_mock.hosts", "falkit_mock.app")
 STEP = 0.0007
 
 T2V, FAST = "fal-ai/ltx-2/text-to-video", "fal-ai/ltx-2/text-to-video/fast"
@@ -48,7 +49,7 @@ _DUSK = ((38, 244), (58, 168), (110, 96))
 def main() -> None:
     wanted = sys.argv[1:]
     FOLDER.mkdir(parents=True, exist_ok=True)
-    ticks = itertools.count()
+    ticks, sends = itertools.count(), itertools.count()
     settings = Settings(
         timing="4,12",
         seed=7,
@@ -63,6 +64,9 @@ def main() -> None:
     ):
         for name in WATCHES:
             patch(f"{name}.perf_counter", lambda: next(ticks) * STEP).start()
+        # One request at a time: what is due is awaited after each step of the clock.
+        watch = SimpleNamespace(perf_counter=lambda: next(sends) * 10 * STEP, time=time)
+        patch("falkit_mock.webhooks.delivery.time", watch).start()
         views = _course(mock, receiver.url)
         with browsing() as browser:
             for picture in _pictures(browser, mock.url, views, wanted):
@@ -152,9 +156,11 @@ def _advance(mock: Mock, seconds: float) -> None:
         mock.advance(min(1, seconds))
         seconds -= 1
         for _ in range(1000):
+            done = mock.http.get("/__falkit/jobs?status=COMPLETED&limit=1000").json()["jobs"]
+            ended = {one["request_id"] for one in done}
             pending = mock.http.get("/__falkit/webhooks").json()["pending"]
-            now = mock.clock.now()
-            if not any(one["next"] is not None and one["next"] <= now for one in pending):
+            due = [one for one in pending if one["request_id"] in ended]
+            if all((one["next"] or 0) > mock.clock.now() for one in due):
                 break
             sleep(0.005)
 
@@ -182,7 +188,8 @@ def _photo() -> bytes:
 def _refused(mock: Mock) -> int:
     """Return the number of the newest request that was answered 422."""
     requests = mock.http.get("/__falkit/requests").json()["requests"]
-    return next(one["number"] for one in requests if one["status"] == 422)
+    number: int = next(one["number"] for one in requests if one["status"] == 422)
+    return number
 
 
 def _pictures(
@@ -207,12 +214,17 @@ def _settle(page: Page) -> None:
     """Wait until nothing is being read any more, and pictures and clips are there."""
     expect(page.locator(".connection")).to_have_text("Live")
     expect(page.locator(".loading")).to_have_count(0)
+    # Of a clip of which only the beginning is there, Chromium shows that it loads.
+    page.evaluate(
+        """() => document.querySelectorAll("video[controls]").forEach(
+            (one) => { one.preload = "auto"; })"""
+    )
     page.wait_for_function(
         """() => document.querySelector("main h1") &&
             [...document.images].every((one) => one.complete || one.loading === "lazy") &&
             [...document.querySelectorAll("video, audio")].every(
                 (one) => one.preload === "none" || one.error
-                    || (one.readyState > 1 && one.networkState === 1))"""
+                    || one.readyState > (one.controls ? 3 : 1))"""
     )
     # An event stream never ends, so a page with one is never idle.
     page.wait_for_timeout(400)

@@ -114,14 +114,15 @@ def _requests(session: Session) -> str:
 
 
 def _said(request: Mapping[str, Any]) -> list[str]:
-    faults = [f"fault: {', '.join(request['faults'])}"] if request["faults"] else []
-    return [*([request["hint"]] if request["hint"] else []), *faults]
+    """Return what stands below a request; that a fault was applied is mostly a hint, too."""
+    faults = f"fault: {', '.join(request['faults'])}" if request["faults"] else ""
+    return [said] if (said := request["hint"] or faults) else []
 
 
 def _deliveries(session: Session) -> str:
-    items = []
+    items: list[str] = []
     for one in session.deliveries:
-        response = one["response"] or {}
+        response: dict[str, Any] = one["response"] or {}
         code = response.get("status_code")
         taken = one["status"] == "acknowledged"
         head = (
