@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test check compiled format lint typecheck typecheck-here typecheck-windows typecheck-macos \
 	typecheck-elsewhere types overlays catalogue tests planted planted-quick nightly oldest-pydantic attack wheel tools javascript sdk clients-latest \
-	seeds page vectors bench soak conform-peers clean
+	seeds page screenshots vectors bench soak conform-peers clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -163,6 +163,9 @@ seeds: .venv/.ready ## encode the seed tones and sample images anew
 
 page: $(PAGE)/node_modules/.ready ## copy the libraries of the page at /, at the versions of its lock
 	$(V)/python scripts/build_page.py
+
+screenshots: .venv/.ready tools ## make the pictures of the page in docs/pictures/page anew
+	PYTHONPATH=contract_tests/tests $(V)/python -m scripts.build_screenshots
 
 vectors: .venv/.ready ## write what fal's protocol looks like down, for tests in any language
 	$(V)/python -m scripts.build_vectors

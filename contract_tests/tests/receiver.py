@@ -58,8 +58,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving(answer: Answer = lambda _: Reply()) -> Generator[Receiver]:
-    """Serve a receiver for the length of the block."""
+def receiving(answer: Answer = lambda _: Reply(), port: int = 0) -> Generator[Receiver]:
+    """Serve a receiver for the length of the block, on a free port unless one is given."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -84,7 +84,7 @@ def receiving(answer: Answer = lambda _: Reply()) -> Generator[Receiver]:
     class Server(ThreadingHTTPServer):
         request_queue_size = 128
 
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", port), Handler)
     receiver = Receiver(f"http://127.0.0.1:{server.server_port}/hook")
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()

@@ -245,3 +245,18 @@ def test_workers_do_not_report_what_each_knows_a_part_of() -> None:
     done = CliRunner().invoke(falkit, words)
     assert done.exit_code == 2
     assert "report: each process knows its own calls alone" in done.output
+
+
+def test_a_session_is_saved_beside_the_report(mock: Mock) -> None:
+    result = report("--base-url", mock.url, "--session", "all.html", "--fail-on", "never")
+    assert result.exit_code == 0
+    page = Path("all.html").read_text()
+    assert WHOLE.removeprefix("/queue.fal.run") in page
+    assert "Requests: 1" in page
+    assert "whole-id-url" in result.stdout
+    result = report("--base-url", mock.url, "--session", "no/folder.html")
+    assert (result.exit_code, result.stderr) == (
+        3,
+        "falkit: can't look: --session no/folder.html: No such file or directory\n",
+    )
+    assert report(saved(), "--session", "all.html").exit_code == 2

@@ -19,6 +19,7 @@ Examples:
   falkit report --fail-on error --out report.html --out falkit.xml
   falkit report --baseline falkit-baseline.toml
   falkit report saved.json --format markdown
+  falkit report --session session.html
 
 \b
 Exit codes: 0 nothing is wrong, 1 something is, 2 wrong usage, 3 nothing is known to be wrong,
@@ -34,14 +35,25 @@ but no mock answers, FILE.json is no report, or something couldn't be looked at.
     help="Leave out what only its end tells, since the program still runs: a job that it left, a "
     "result that it never read.",
 )
+@click.option(
+    "--session",
+    metavar="FILE.html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also save the report with all jobs, requests and webhooks as one file, which a browser "
+    "opens without the mock.",
+)
 @reporting_options
 @running_mock
-def report(mock: RunningMock, file: Path | None, so_far: bool, **chosen: Any) -> None:
+def report(
+    mock: RunningMock, file: Path | None, so_far: bool, session: Path | None, **chosen: Any
+) -> None:
     """Say what is wrong with the program that calls a mock.
 
     It is of the mock that runs, or of a report in JSON that was written before, by
     `falkit run --report FILE.json` or `falkit report --out FILE.json`.
     """
+    if session is not None and file is not None:
+        raise click.UsageError("--session is of a mock that runs: leave out FILE.json")
     reporting = Reporting.of(**chosen)
     # Lazy: what is told has to be read first.
     from falkit_spec.reports.reading import read_file, read_report
@@ -50,11 +62,17 @@ def report(mock: RunningMock, file: Path | None, so_far: bool, **chosen: Any) ->
         if file is not None:
             told = read_file(file)
         else:
-            told = read_report(mock.get("/report", {"conclude": str(not so_far).lower()}))
+            query = {"conclude": str(not so_far).lower()}
+            told = read_report(mock.get("/report", query))
+            if session is not None:
+                with mock.open("GET", "/session", query=query) as reply:
+                    session.write_bytes(reply.read())
     except SpecError as error:
         _end(str(error))
     except click.UsageError as error:
         _end(error.format_message())
+    except OSError as error:
+        _end(f"--session {session}: {error.strerror}")
     sys.exit(reporting.finish(told))
 
 

@@ -26,6 +26,7 @@ from falkit_mock.control.endpoints import endpoint_operations
 from falkit_mock.control.files import file_operations
 from falkit_mock.control.jobs import job_operations
 from falkit_mock.control.records import record_operations
+from falkit_mock.control.session import session_operations
 from falkit_mock.control.state import rule_operations, state_operations
 from falkit_mock.control.webhooks import webhook_operations
 from falkit_mock.core import dumps, version
@@ -134,6 +135,7 @@ def control_router(
         **endpoint_operations(service, catalog),
         **file_operations(service, catalog),
     }
+    operations |= session_operations(service, operations)
     for id, kind in _TOLD.items():
         operations[id] = _telling(service, operations[id], kind)
     if service.store.sharing is not None:

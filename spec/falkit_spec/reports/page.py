@@ -33,9 +33,17 @@ _SHAPES = {
 
 def as_html(report: Report) -> str:
     """Return a report as a page."""
+    return html_of(report)
+
+
+def html_of(report: Report, *more: str) -> str:
+    """Return a page of a report and of more sections, which may show pictures in data URIs."""
     style = Path(__file__).with_name("page.css").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{digest}'; {'img-src data:; ' if more else ''}"
+        "base-uri 'none'; form-action 'none'"
+    )
     findings = worst_first(report.findings)
     new = [one for one in findings if not one.accepted]
     parts = [
@@ -45,13 +53,14 @@ def as_html(report: Report) -> str:
         _accepted(findings[len(new) :]),
         _listed("In the baseline, and gone: these entries can go", report.unmatched, "note"),
         _spend(report),
+        *more,
     ]
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n'
-        f"<title>falkit: {_text(verdict(report)[1])}</title>\n<style>{style}</style>\n"
+        f"<title>falkit: {text(verdict(report)[1])}</title>\n<style>{style}</style>\n"
         f"</head>\n<body>\n{''.join(filter(None, parts))}"
         "<footer>falkit explain CODE says more of a code.</footer>\n</body>\n</html>\n"
     )
@@ -66,21 +75,21 @@ def _header(report: Report) -> str:
     for name, numbers in (("requests", report.requests), ("jobs", report.jobs)):
         if isinstance(total := numbers.get("total"), int):
             kinds = [
-                f"{number:,} {_text(kind)}"
+                f"{number:,} {text(kind)}"
                 for kind, number in numbers.items()
                 if kind != "total" and isinstance(number, int) and number
             ]
             figures.append((name, f"{total:,}", ", ".join(kinds)))
     if said := cost(report):
         amount, _, more = said.removeprefix("would have cost ").partition(", ")
-        figures.append(("would have cost", _text(amount), _text(more)))
+        figures.append(("would have cost", text(amount), text(more)))
     shown = "".join(
         f"<div><dt>{name}</dt><dd>{number}{f'<small>{more}</small>' if more else ''}</dd></div>"
         for name, number, more in figures
     )
     return (
-        f'<header>\n<h1><span class="{shape}">{_shape(shape)}</span>{_text(words)}</h1>\n'
-        f'<p class="faint"><code>{_text(report.command)}</code></p>\n'
+        f'<header>\n<h1><span class="{shape}">{_shape(shape)}</span>{text(words)}</h1>\n'
+        f'<p class="faint"><code>{text(report.command)}</code></p>\n'
         f'<dl class="figures">{shown}</dl>\n</header>\n'
     )
 
@@ -102,10 +111,10 @@ def _findings(findings: list[Finding]) -> str:
 def _article(findings: list[Finding], *, opened: bool) -> str:
     kind, severity = findings[0].kind, findings[0].severity
     means = {"fal": kind.fal, "fix": kind.fix, "why": kind.why, "read": f"docs/{kind.see}"}
-    meaning = "".join(f"<dt>{n}</dt><dd>{_text(words, 1000)}</dd>" for n, words in means.items())
+    meaning = "".join(f"<dt>{n}</dt><dd>{text(words, 1000)}</dd>" for n, words in means.items())
     return (
         f'<article>\n<h3><span class="{severity}">{_shape(severity)}{severity}</span> '
-        f"<code>{_text(kind.code)}</code></h3>\n<p>{_text(kind.title)}</p>\n"
+        f"<code>{text(kind.code)}</code></h3>\n<p>{text(kind.title)}</p>\n"
         f"<ul>{''.join(map(_item, findings))}</ul>\n"
         f"<details{' open' if opened else ''}><summary>What fal does, and the fix</summary>"
         f"<dl>{meaning}</dl></details>\n"
@@ -115,12 +124,12 @@ def _article(findings: list[Finding], *, opened: bool) -> str:
 
 def _item(one: Finding) -> str:
     where = place(one)
-    lines = [f'<code class="place">{_text(where)}</code>'] if where else []
-    lines.append(f"<code>{_text(what(one), 1000)}</code>")
+    lines = [f'<code class="place">{text(where)}</code>'] if where else []
+    lines.append(f"<code>{text(what(one), 1000)}</code>")
     if told := first_seen(one):
-        lines.append(f'<span class="faint">first: {_text(told, 2000)}</span>')
+        lines.append(f'<span class="faint">first: {text(told, 2000)}</span>')
     if one.expired:
-        lines.append(f'<span class="warning">its baseline expired on {_text(one.expired)}</span>')
+        lines.append(f'<span class="warning">its baseline expired on {text(one.expired)}</span>')
     return f"<li>{'<br>'.join(lines)}</li>"
 
 
@@ -128,20 +137,20 @@ def _accepted(findings: list[Finding]) -> str:
     if not findings:
         return ""
     items = [
-        f"<li><code>{_text(one.kind.code)}: {_text(place(one))} {_text(what(one), 1000)}</code><br>"
-        f'<span class="faint">{_text(one.accepted)}</span></li>'
+        f"<li><code>{text(one.kind.code)}: {text(place(one))} {text(what(one), 1000)}</code><br>"
+        f'<span class="faint">{text(one.accepted)}</span></li>'
         for one in findings[:MOST]
     ]
     more = len(findings) - MOST
     items += [f"<li>… and {more:,} more</li>"] if more > 0 else []
     head = f"{len(findings):,} accepted by the baseline"
-    return _folded(head, f"<ul>{''.join(items)}</ul>")
+    return folded(head, f"<ul>{''.join(items)}</ul>")
 
 
 def _listed(head: str, lines: list[str], shape: str) -> str:
     if not lines:
         return ""
-    items = [f"<li>{_shape(shape)}{_text(line)}</li>" for line in lines[:MOST]]
+    items = [f"<li>{_shape(shape)}{text(line)}</li>" for line in lines[:MOST]]
     items += [f"<li>… and {len(lines) - MOST:,} more</li>"] if len(lines) > MOST else []
     listed = f'<ul class="{shape}">{"".join(items)}</ul>'
     return f"<section>\n<h2>{head}</h2>\n{listed}\n</section>\n"
@@ -152,18 +161,20 @@ def _spend(report: Report) -> str:
     if not is_array(endpoints):
         return ""
     rows = "".join(
-        f"<tr><td><code>{_text(one.get('endpoint_id'))}</code></td>"
-        f'<td class="number">{_text(one.get("jobs"))}</td>'
-        f'<td class="number">${_text(one.get("cost"))}</td></tr>'
+        f"<tr><td><code>{text(one.get('endpoint_id'))}</code></td>"
+        f'<td class="number">{text(one.get("jobs"))}</td>'
+        f'<td class="number">${text(one.get("cost"))}</td></tr>'
         for one in endpoints[:MOST]
         if is_object(one)
     )
     head = '<tr><th>endpoint</th><th class="number">jobs</th><th class="number">cost</th></tr>'
-    return _folded("Cost by endpoint", f"<table>{head}{rows}</table>") if rows else ""
+    return folded("Cost by endpoint", f"<table>{head}{rows}</table>") if rows else ""
 
 
-def _folded(head: str, inner: str) -> str:
-    return f"<section>\n<details><summary>{head}</summary>{inner}</details>\n</section>\n"
+def folded(head: str, inner: str, *, opened: bool = False) -> str:
+    """Return a section that opens; its parts are HTML."""
+    start = "<details open>" if opened else "<details>"
+    return f"<section>\n{start}<summary>{head}</summary>{inner}</details>\n</section>\n"
 
 
 def _shape(name: str) -> str:
@@ -171,5 +182,6 @@ def _shape(name: str) -> str:
     return f'<svg class="shape" viewBox="0 0 16 16" aria-hidden="true">{path}</svg>'
 
 
-def _text(text: object, most: int = 300) -> str:
-    return escape(plain(text, most))
+def text(said: object, most: int = 300) -> str:
+    """Return a text from outside as HTML that shows it, cut where it is long."""
+    return escape(plain(said, most))

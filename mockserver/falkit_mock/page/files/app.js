@@ -103,6 +103,10 @@ function Tenants() {
 function Navigation() {
   const { name } = route.value;
   const here = name === "job" ? "jobs" : name;
+  // On a narrow window there is more of it than is seen.
+  useEffect(() => {
+    document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [here]);
   return html`<nav aria-label="Views">${Object.entries(VIEWS).filter(([, [, , key]]) => key).map(
     ([name, [, label, key]]) => html`<${Link} key=${name} to=${name} aria-current=${name === here ? "page" : undefined} title=${`${label} (g ${key})`}>${label}<//>`,
   )}</nav>`;

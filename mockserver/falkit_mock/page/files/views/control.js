@@ -164,10 +164,15 @@ function State() {
     setBusy(true);
     await attempt(
       (size) => `Saved as falkit-state.tar, ${bytes(size)}; it has secrets and uploads in it`,
-      save,
+      () => save("/state", "falkit-state.tar"),
     );
     setBusy(false);
   };
+  const write = () =>
+    attempt(
+      (size) => `Saved as falkit-session.html, ${bytes(size)}; inputs and outputs are in it`,
+      () => save("/session", "falkit-session.html"),
+    );
   return html` <form class="inline" onSubmit=${submitSeed}>
       <label for=${`${id}s`}>Seed</label
       ><input
@@ -184,7 +189,8 @@ function State() {
     <p class="buttons">
       <button class="danger" onClick=${() => setDialog("reset")}>Reset…</button
       ><button disabled=${busy} onClick=${give}>${busy ? "Exporting…" : "Export"}</button
-      ><button onClick=${() => setDialog("import")}>Import…</button>
+      ><button onClick=${() => setDialog("import")}>Import…</button
+      ><button onClick=${write} title="The report, jobs, requests and webhooks, to read without the mock">Save as one page</button>
     </p>
     ${
       dialog === "reset" &&
@@ -219,13 +225,13 @@ function State() {
     }`;
 }
 
-/** Have the browser save the state; returns how many bytes it has. */
-async function save() {
-  const reply = await call("GET", "/state", { raw: true });
+/** Have the browser save what an operation answers; returns how many bytes it has. */
+async function save(path, name) {
+  const reply = await call("GET", path, { raw: true });
   const blob = await reply.blob();
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
-  link.download = "falkit-state.tar";
+  link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   return blob.size;

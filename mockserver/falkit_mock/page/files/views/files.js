@@ -87,7 +87,7 @@ export function Files({ params: { query } }) {
   return html`<div class="view gallery">
     <div class="titled bare">
       <h1 tabindex="-1">Files</h1>
-      ${files && html`<span class="dim total">${total.toLocaleString("en-US")}</span>`}
+      ${files && html`<span class="dim total">${(next ? total : files.length).toLocaleString("en-US")}</span>`}
       <${Tabs}
         names=${Object.keys(KINDS)}
         chosen=${kind === "upload" ? "Uploads" : "Outputs"}

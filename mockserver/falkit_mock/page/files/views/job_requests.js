@@ -61,11 +61,14 @@ export function Whole({ request }) {
   const { request: sent, response: got, host, method } = value;
   return html`<div class="exchange">
     <div><h3>Request ${sent && html`<span class="copies">Copy as ${Object.entries(exchangeCode(method, host, sent)).map(([language, text]) => html`<${Copy} key=${language} text=${text} label=${`Copy as ${language}`}>${language}<//>`)}</span>`}</h3>
-      ${sent ? html`<p class="target"><code>${method} ${sent.target}</code></p><${Facts} rows=${Object.entries(sent.headers)} /><${Body} of=${sent} label="Body of the request" />` : html`<p class="dim">Not kept.</p>`}</div>
+      ${sent ? html`<p class="target"><code>${method} ${sent.target}</code></p><${Facts} rows=${Object.entries(sent.headers)} />${brings(sent) && html`<${Body} of=${sent} label="Body of the request" />`}` : html`<p class="dim">Not kept.</p>`}</div>
     <div><h3>Response ${got && html`<span class="dim">${got.status_code}</span>`}</h3>
       ${got ? html`<${Facts} rows=${Object.entries(got.headers)} /><${Body} of=${got} label="Body of the response" />` : html`<p class="dim">There is none yet.</p>`}</div>
   </div>`;
 }
+
+/** Whether a request has a body: what most GETs haven't needs no words. */
+const brings = ({ body, headers }) => Boolean(body) || "content-length" in headers || "transfer-encoding" in headers;
 
 /** A body of a request or response: JSON laid out, text as it is, and of anything else its size. */
 export function Body({ of, label }) {

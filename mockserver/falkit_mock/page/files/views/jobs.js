@@ -89,7 +89,7 @@ const cells = (job) => html`
   <span role="cell" class="state"><${State} job=${job} /></span>
   <span role="cell" class="thumb">${job.thumbnail && html`<${Thumbnail} key=${job.thumbnail.url} url=${job.thumbnail.url} type=${job.thumbnail.content_type} />`}</span>
   <span role="cell" class="which"><${EndpointId} id=${job.endpoint_id} /></span>
-  <span role="cell" class="what"><a href=${href("jobs", job.id)} dir="auto">${line(job.prompt || "") || html`<span class="dim">${shortId(job.id)}</span>`}</a>${job.error && html`<span class="why">${line(job.error, 140)}</span>`}</span>
+  <span role="cell" class="what"><a href=${href("jobs", job.id)} dir="auto">${line(job.prompt || "") || html`<span class="dim">${shortId(job.id)}</span>`}</a>${job.error && job.result !== "cancelled" && html`<span class="why">${line(job.error, 140)}</span>`}</span>
   <span role="cell" class="key" title=${job.key}>${job.key}</span>
   <span role="cell" class="number"><${Age} of=${job.created} /></span>
   <span role="cell" class="number cost">${job.cost === null ? "" : money(job.cost)}</span>`;

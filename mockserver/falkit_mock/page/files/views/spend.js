@@ -152,10 +152,10 @@ function Chart({ rows }) {
             y=${place * 24 + 3}
             height="18"
             rx="2"
-            width=${`${Math.max(0.4, (Number(cost) / most) * 62)}%`}
+            width=${`${Math.max(0.4, (Number(cost) / most) * 48)}%`}
             ><title>${id}: ${money(cost)}</title></rect
           >
-          <text x=${`${Math.max(0.4, (Number(cost) / most) * 62)}%`} dx="8" y=${place * 24 + 16}
+          <text x=${`${Math.max(0.4, (Number(cost) / most) * 48)}%`} dx="8" y=${place * 24 + 16}
             >${money(cost)}${" "}<tspan class="dim"
               >${id.split("/").slice(1).join("/")}</tspan
             ></text

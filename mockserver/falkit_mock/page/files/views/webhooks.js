@@ -241,6 +241,7 @@ function Pending({ state: { pending, waiting, schedule } }) {
         { name: "Receiver", of: (one) => html`<span class="endpoint">${one.url}</span>` },
         {
           name: "Job",
+          class: "nowrap",
           of: (one) =>
             html`<${Link} to="jobs" rest=${one.request_id}
               ><code>…${one.request_id.slice(-8)}</code><//
