@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from falkit import Settings
 from page.conftest import Look, at_night
-from page.test_requests_view import rows, said
+from page.test_record_views import rows, said
 from serving import Mock, Serve, running
 
 
@@ -154,6 +154,7 @@ def test_the_state_is_saved_forgotten_and_taken_back(
     assert mock.jobs()[0]["request_id"] == job["request_id"]
 
 
+@at_night
 def test_keys_with_a_mock_of_their_own_are_listed_and_forgotten(look: Look) -> None:
     with running(Settings(timing="instant", seed=1, tenants=True)) as mock:
         for key in ("anna", "bob"):

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from page.conftest import Look, Scheme, by_night, too_wide
+from page.conftest import Look, Scheme, at_night, too_wide
 from page.test_shell import violations
 from serving import I2V_FAST, Serve
 
@@ -65,6 +65,7 @@ def test_an_endpoint_shows_all_that_is_known_of_it(serve: Serve, look: Look) -> 
     expect(page.locator(".verdict")).to_contain_text("missing: image_url, prompt")
 
 
+@at_night
 def test_combinations_are_a_table_in_pages(serve: Serve, look: Look) -> None:
     page = look(serve("instant"), f"#/endpoints/{I2V_FAST}")
     table = rows(page, "Choices, legal or not")
@@ -83,7 +84,8 @@ def test_combinations_are_a_table_in_pages(serve: Serve, look: Look) -> None:
     assert json.loads(parse_qs(query)["input"][0])["duration"] == 20
 
 
-@pytest.mark.parametrize("scheme", [by_night("light"), by_night("dark")])
+@at_night
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_in_endpoints(serve: Serve, look: Look, scheme: Scheme) -> None:
     mock = serve("instant")
     page = look(mock, "#/endpoints", scheme=scheme)
@@ -96,6 +98,41 @@ def test_axe_finds_nothing_in_endpoints(serve: Serve, look: Look, scheme: Scheme
     assert too_wide(page) == []
 
 
+# Schemas that lead into themselves.
+LOOPS = {
+    "$defs": {
+        "Union": {"anyOf": [{"$ref": "#/$defs/Union"}, {"type": "string"}, {"type": "integer"}]},
+        "Object": {"required": ["in"], "properties": {"in": {"$ref": "#/$defs/Object"}}},
+        "List": {"type": "array", "items": {"$ref": "#/$defs/List"}},
+        "Self": {"$ref": "#/$defs/Self"},
+        "All": {"allOf": [{"$ref": "#/$defs/Object"}, {"properties": {"more": {"const": 1}}}]},
+    }
+}
+
+
+def test_a_document_that_leads_into_itself_has_an_end(serve: Serve, look: Look) -> None:
+    kinds = look(serve("instant")).evaluate(
+        """async (root) => {
+            const { blank, fits, read, takes } = await import("/__falkit/page/schema.js");
+            return Object.keys(root.$defs).map((name) => {
+                const node = { $ref: `#/$defs/${name}` };
+                const field = read(node, root);
+                const short = JSON.stringify(blank(node, root)).length < 200;
+                return [field.kind, takes(field), fits(1, node, root), short];
+            });
+        }""",
+        LOOPS,
+    )
+    assert kinds == [
+        ["union", "text, or whole number", True, True],
+        ["object", "object of in", False, True],
+        ["list", "list of list of list of list", False, True],
+        ["json", "JSON", True, True],
+        ["object", "object of in, more", False, True],
+    ]
+
+
+@at_night
 def test_no_document_of_that_name_is_said(serve: Serve, look: Look) -> None:
     page = look(serve("instant"), "#/endpoints/fal-ai/nothing")
     expect(page.get_by_role("heading", name="There is no document")).to_be_visible()

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
-from page.conftest import Look, Scheme, by_night, too_wide
+from page.conftest import Look, Scheme, at_night, by_night, too_wide
 from page.test_shell import violations
 from processes import found
 from serving import I2V_FAST, RETAKE, T2V, Mock, Serve
@@ -151,11 +151,8 @@ FILLED: dict[str, tuple[Callable[[Page], None], dict[str, Any]]] = {
 }
 
 
-# By day two of them, whose shapes have most of what there is.
-DAILY = ("fal-ai/kling-video/v3/pro/image-to-video", "fal-ai/nano-banana-2/edit")
-
-
-@pytest.mark.parametrize("endpoint", [one if one in DAILY else by_night(one) for one in FILLED])
+# By day the one whose shapes have most of what there is.
+@pytest.mark.parametrize("endpoint", [one if "kling" in one else by_night(one) for one in FILLED])
 def test_forms_of_ten_shapes_are_filled_and_run(serve: Serve, look: Look, endpoint: str) -> None:
     edit, changed = FILLED[endpoint]
     mock = serve("instant")
@@ -258,6 +255,7 @@ def test_files_are_dropped_uploaded_or_sent_in_the_input(serve: Serve, look: Loo
     assert upload["file_name"].endswith("dot.png")
 
 
+@at_night
 def test_an_upload_that_is_refused_is_said(serve: Serve, look: Look) -> None:
     mock = serve("instant", api_keys=("right",))
     page = look(mock, at(I2V_FAST, {"prompt": "Rain"}))
@@ -322,6 +320,7 @@ def test_the_request_is_in_the_url(serve: Serve, look: Look) -> None:
     expect(page.get_by_role("alert")).to_contain_text("not a JSON object")
 
 
+@at_night
 def test_the_code_is_code(serve: Serve, look: Look, tmp_path: Path) -> None:
     input = {"prompt": 'It\'s "rain" \\ $HOME 雨 🌧', "generate_audio": False, "duration": 8}
     mock = serve("instant")
@@ -341,6 +340,7 @@ def test_the_code_is_code(serve: Serve, look: Look, tmp_path: Path) -> None:
     subprocess.run([found("node", package="nodejs"), "--check", module], check=True, timeout=20)
 
 
+@at_night
 def test_no_endpoint_of_that_name_is_said(serve: Serve, look: Look) -> None:
     page = look(serve("instant"), at("fal-ai/ltx-2/text-to-vido"))
     expect(page.get_by_role("heading", name="There is no document")).to_be_visible()
@@ -367,6 +367,7 @@ def test_axe_finds_nothing_in_forms(serve: Serve, look: Look, scheme: Scheme) ->
     assert violations(page) == []
 
 
+@at_night
 def test_it_fits_a_narrow_window(serve: Serve, look: Look) -> None:
     size: ViewportSize = {"width": 390, "height": 800}
     input = {"prompt": "Rain", "elements": [{"frontal_image_url": IMAGE}]}
@@ -375,16 +376,13 @@ def test_it_fits_a_narrow_window(serve: Serve, look: Look) -> None:
     assert too_wide(page) == []
 
 
+@at_night
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("share", ["some", by_night("all")])
-def test_every_document_makes_a_form_whose_example_is_taken(
-    serve: Serve, look: Look, share: str
-) -> None:
+def test_every_document_makes_a_form_whose_example_is_taken(serve: Serve, look: Look) -> None:
     mock: Mock = serve("instant")
     listed = mock.http.get("/__falkit/endpoints").json()["endpoints"]
-    chosen = listed if share == "all" else listed[::35]
     page = look(mock, "#/playground")
-    for endpoint in (one["endpoint_id"] for one in chosen):
+    for endpoint in (one["endpoint_id"] for one in listed):
         about = mock.http.get(f"/__falkit/endpoints/{endpoint}").json()
         page.goto(f"{mock.url}/{at(endpoint)}")
         expect(page.get_by_role("heading", level=1)).to_contain_text(endpoint)

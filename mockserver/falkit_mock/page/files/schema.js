@@ -18,10 +18,10 @@ export function resolved(node, root) {
   return { ...Object.assign({}, ...parts), ...(Object.keys(properties).length ? { properties, required } : {}) };
 }
 
-/** Return the branches of a union in one list, however deep they are. */
+/** Return the branches of a union in one list; one that leads into itself is left at some depth. */
 function branchesOf(schema, root, deep = 6) {
   const given = schema.anyOf ?? schema.oneOf;
-  if (Array.isArray(given) && deep) return given.flatMap((one) => branchesOf(resolved(one, root), root, deep - 1));
+  if (Array.isArray(given)) return deep ? distinct(given.flatMap((one) => branchesOf(resolved(one, root), root, deep - 1))) : [];
   if (Array.isArray(schema.type)) return schema.type.map((type) => ({ ...schema, type }));
   return [schema];
 }

@@ -39,11 +39,20 @@ export function Findings({ params: { query } }) {
   const reread = useRef(null);
   reread.current = again;
   useEffect(() => {
-    let waiting = 0;
-    // With every request times may grow; what is new has an event of its own.
+    let [waiting, soon] = [0, false];
+    // With every request times may grow; what is new has an event of its own, and comes at once.
     const leave = follow(["finding_made", "request_answered", "delivery_attempted"], (events) => {
       const urgent = events.some(({ kind }) => kind === "finding_made" || kind === "gap");
-      waiting ||= setTimeout(() => ((waiting = 0), reread.current()), urgent ? PAUSE : 5 * PAUSE);
+      if (waiting && (soon || !urgent)) return;
+      clearTimeout(waiting);
+      soon = urgent;
+      waiting = setTimeout(
+        () => {
+          waiting = 0;
+          reread.current();
+        },
+        urgent ? PAUSE : 5 * PAUSE,
+      );
     });
     return () => {
       clearTimeout(waiting);
