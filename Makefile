@@ -16,7 +16,7 @@ ATTACK := contract_tests:contract_tests/tests
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test check compiled format lint typecheck typecheck-here typecheck-windows typecheck-macos \
-	typecheck-elsewhere types overlays catalogue tests planted planted-quick nightly oldest-pydantic attack wheel tools javascript sdk clients-latest \
+	typecheck-elsewhere types overlays catalogue tests planted planted-quick nightly oldest-pydantic attack wheel tools firefox javascript sdk clients-latest \
 	seeds page screenshots vectors bench soak conform-peers clean
 .DEFAULT_GOAL := help
 
@@ -51,6 +51,9 @@ check: lint typecheck-here ## format, lint and two strict type checkers
 
 tools: ## install ffmpeg, chromium, node, curl and redis-server, which the tests use, where they are missing
 	@scripts/tools.sh redis-server
+
+firefox: # where no Firefox is there; the page is looked at in it by night
+	@command -v firefox >/dev/null 2>&1 || scripts/tools.sh firefox-esr
 
 javascript: $(JS)/node_modules/.ready $(RUNNERS)/node_modules/.ready $(PAGE)/node_modules/.ready ## install the JavaScript clients, test runners and libraries of the page, which the tests use
 
@@ -121,7 +124,7 @@ planted: .venv/.ready ## plant faults in copies of the code; each must fail the 
 	$(V)/python contract_tests/tests/planted.py --write
 
 # DOCS names a folder of fal's documents, on which words of refusals and clients are tried too.
-nightly: planted oldest-pydantic typecheck-elsewhere ## the contract tests at length: a million inputs, thousands of walks of the state machine
+nightly: firefox planted oldest-pydantic typecheck-elsewhere ## the contract tests at length: a million inputs, thousands of walks of the state machine
 	FALKIT_NIGHTLY=1 $(V)/pytest -q -n auto --timeout 3000 -o faulthandler_timeout=3300 \
 		contract_tests/tests/contract contract_tests/tests/protocol/test_state_machine.py \
 		contract_tests/tests/store contract_tests/tests/node_package contract_tests/tests/pytest_plugin \
