@@ -206,7 +206,7 @@ def _pictures(
                 page.goto(f"{url}/#/{route}")
                 _settle(page)
                 path = FOLDER / f"{name}-{scheme}-{size['width']}.webp"
-                _write(path, page.screenshot(animations="disabled", caret="hide"))
+                _write(path, page.screenshot(caret="hide"))
                 yield path
 
 
@@ -227,7 +227,8 @@ def _settle(page: Page) -> None:
                     || one.readyState > (one.controls ? 3 : 1))"""
     )
     # An event stream never ends, so a page with one is never idle.
-    page.wait_for_timeout(400)
+    # The player fades its own pictures out.
+    page.wait_for_timeout(1500 if page.locator("video[controls]").count() else 500)
 
 
 def _write(path: Path, png: bytes) -> None:
