@@ -23,7 +23,7 @@ WALK = Path(__file__).with_name("firefox.mjs")
 def test_the_main_course_is_walked_in_firefox(serve: Serve, receiver: Receiver) -> None:
     firefox = found("firefox-esr", "firefox", package="firefox-esr")
     mock = serve("10,20", clock="manual", seed=1)
-    command = [NODE, WALK, firefox, mock.url, receiver.url]
+    command = [str(NODE), str(WALK), str(firefox), mock.url, receiver.url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
