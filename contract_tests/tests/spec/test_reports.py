@@ -189,7 +189,7 @@ class Tags(HTMLParser):
 # What the page and the summary are made of.
 PAGE = (
     "html head meta title style body header h1 h2 h3 p dl div dt dd section article ul li code "
-    "span svg path details summary table tr th td br small footer"
+    "span svg path details summary table tr th td br small main footer"
 )
 ATTRIBUTES = "lang charset http-equiv content name class viewbox aria-hidden fill-rule d open"
 SUMMARY = "h3 p table thead tbody tr th td code br details summary strong ul li sub"

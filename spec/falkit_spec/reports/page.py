@@ -47,7 +47,6 @@ def html_of(report: Report, *more: str) -> str:
     findings = worst_first(report.findings)
     new = [one for one in findings if not one.accepted]
     parts = [
-        _header(report),
         _listed("Could not be looked at", report.problems, "error"),
         _findings(new),
         _accepted(findings[len(new) :]),
@@ -61,7 +60,7 @@ def html_of(report: Report, *more: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n'
         f"<title>falkit: {text(verdict(report)[1])}</title>\n<style>{style}</style>\n"
-        f"</head>\n<body>\n{''.join(filter(None, parts))}"
+        f"</head>\n<body>\n{_header(report)}<main>\n{''.join(filter(None, parts))}</main>\n"
         "<footer>falkit explain CODE says more of a code.</footer>\n</body>\n</html>\n"
     )
 
