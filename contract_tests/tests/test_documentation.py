@@ -143,7 +143,17 @@ def test_no_summary_of_a_command_is_cut() -> None:
 
 
 def test_every_option_that_the_readme_names_exists() -> None:
-    commands = ("serve", "run", "jobs", "spec combinations", "call", "listen", "trigger", "conform")
+    commands = (
+        "serve",
+        "run",
+        "jobs",
+        "report",
+        "spec combinations",
+        "call",
+        "listen",
+        "trigger",
+        "conform",
+    )
     known = {
         option
         for command in commands

@@ -144,7 +144,7 @@ def test_findings_are_told_by_test_and_fail_it_unless_they_are_known(
     ]
     assert about[0].startswith(f"405 GET queue.fal.run/{T2V}/requests/")
 
-    section = run.said.rpartition("= fal =")[2].splitlines()[1:]
+    section = run.said.rpartition("= fal =")[2].partition("\n=")[0].splitlines()[1:]
     assert "15 errors in 14 tests; `falkit explain CODE` says more" in section
     assert len([line for line in section if line.startswith("test_suite.py::")]) == 10
     assert len([line for line in section if "fix: leave out what follows" in line]) == 1

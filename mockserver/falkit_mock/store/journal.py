@@ -274,7 +274,13 @@ class Journal:
             _log.error("state: can't be written (%s); trying again each second", why)
         self._failed_at = -inf if isinstance(error, StateAway) else monotonic()
         self.trouble = f"the state can't be written ({why})"
-        loop.call_later(_AGAIN, self.noted)
+        loop.call_later(_AGAIN, self._try_again)
+
+    def _try_again(self) -> None:
+        """Write what was not taken; whatever is taken now says that there is room."""
+        # Timers may ring a little early.
+        self._failed_at = -inf
+        self.noted()
 
     def _undo(self, batch: Batch) -> None:
         """Have what a failed commit was for written by the next one."""
