@@ -117,7 +117,7 @@ compiled: .venv/.ready # and whether all can be read
 tests: .venv/.ready tools javascript sdk ## the tests alone
 	$(V)/pytest -q -n $$($(V)/python -c "import os; print((os.cpu_count() or 1) + 2)")
 
-planted-quick: .venv/.ready # one for each file of tests
+planted-quick: .venv/.ready # one for each folder of tests
 	$(V)/python contract_tests/tests/planted.py --quick
 
 planted: .venv/.ready ## plant faults in copies of the code; each must fail the test named for it
@@ -131,7 +131,7 @@ nightly: firefox planted oldest-pydantic typecheck-elsewhere ## the contract tes
 		contract_tests/tests/test_python_example.py contract_tests/tests/github_action \
 		contract_tests/tests/client/test_spec_types.py contract_tests/tests/spec/test_words_match_generated.py \
 		contract_tests/tests/clients/test_every_document.py contract_tests/tests/test_attack.py \
-		contract_tests/tests/page
+		contract_tests/tests/page contract_tests/tests/fixtures/test_playback.py
 	PYTHONPATH=$(ATTACK) $(V)/python -m attack --minutes 1 --least 250 --seed 1
 	PYTHONPATH=$(ATTACK) $(V)/python -m attack.documents --minutes 1 --least 100 --seed 1
 	PYTHONPATH=$(ATTACK) $(V)/python -m attack.states --minutes 1 --least 100 --seed 1

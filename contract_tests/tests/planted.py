@@ -3,7 +3,7 @@
     python contract_tests/tests/planted.py [--quick] [--write] [WORD …]
 
 Without words all faults are planted, else those whose name or file holds one of them. `--quick`
-plants the first fault of each file of tests, without those that the state machine, several
+plants the first fault of each folder of tests, without those that the state machine, several
 processes or tenants have to find, which take longer than all others together.
 `--write` puts the table into docs/planted-faults.md. The work tree itself is never touched.
 """
@@ -44,7 +44,7 @@ HEAD = """\
 What tests are worth shows when the code is wrong. Each of these faults is planted in a copy of the
 code, alone, and the test named for it must fail there. The list is in
 `contract_tests/tests/contract/planted/`; `make planted` runs all of it and rewrites this page.
-`make test` plants the first fault of each file of tests, without those that the state machine,
+`make test` plants the first fault of each folder of tests, without those that the state machine,
 several processes or tenants have to find, for their time; `make nightly` plants all.
 """
 
@@ -89,9 +89,10 @@ def _unwrapped(text: str) -> str:
 
 
 def quick(faults: Sequence[Fault]) -> list[Fault]:
-    """Return the first fault of each file of tests that takes no long time."""
-    first = {fault.test.partition("::")[0]: fault for fault in reversed(faults)}
-    return [fault for fault in faults if fault in first.values() and not fault.takes_long]
+    """Return the first fault of each folder of tests that takes no long time."""
+    short = [fault for fault in faults if not fault.takes_long]
+    first = {fault.test.rpartition("/")[0]: fault for fault in reversed(short)}
+    return [fault for fault in short if fault in first.values()]
 
 
 def lost(faults: Sequence[Fault]) -> list[str]:
@@ -178,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Plant the faults; 0 if each was caught."""
     parser = argparse.ArgumentParser(description="Plant faults and see that each is caught.")
     parser.add_argument("--write", action="store_true", help="rewrite docs/planted-faults.md")
-    parser.add_argument("--quick", action="store_true", help="one for each file of tests")
+    parser.add_argument("--quick", action="store_true", help="one for each folder of tests")
     parser.add_argument("words", nargs="*", help="plant only what has one of these in it")
     chosen = parser.parse_args(arguments)
     faults = [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from page.conftest import Look, by_night
+from page.conftest import Look, at_night, by_night
 from receiver import Receiver, Reply, receiving
 from serving import PROMPT, T2V, Mock, Serve
 
@@ -95,6 +95,7 @@ def _resends(mock: Mock, look: Look, receiver: Receiver) -> None:
     receiver.wait(3)
 
 
+@at_night
 def test_a_body_that_was_changed_on_its_way_has_a_bad_signature(
     serve: Serve, look: Look, receiver: Receiver
 ) -> None:
@@ -138,6 +139,7 @@ def test_an_output_is_seen_or_heard_beside_what_was_asked(
     expect(output.locator("figcaption").first).to_contain_text("Bytes")
 
 
+@at_night
 def test_what_was_asked_is_beside_what_was_measured(serve: Serve, look: Look) -> None:
     mock = serve("instant")
     page = opened(look, mock, mock.submit({"prompt": "Rain", "duration": 8, "resolution": "1440p"}))
@@ -164,6 +166,7 @@ def test_a_request_opens_to_its_headers_and_bodies(serve: Serve, look: Look) -> 
     expect(asked).not_to_contain_text("secret")
 
 
+@at_night
 def test_the_same_request_as_code_runs(serve: Serve, look: Look) -> None:
     mock = serve("instant")
     input = {"prompt": 'It\'s "rain" \\ 雨 🌧', "generate_audio": False, "duration": 8}
@@ -231,6 +234,7 @@ def test_a_job_fails_with_any_error_or_reply(timed: Serve, look: Look) -> None:
     assert mock.result(third).json() == {"video": None}
 
 
+@at_night
 def test_what_the_mock_refuses_is_said(timed: Serve, look: Look) -> None:
     mock = timed("10,20")
     job = mock.submit()

@@ -43,7 +43,8 @@ export function go(name, rest, query) {
 
 /** Change the query of the view that is shown; typing in a filter makes no entry in the history. */
 export function setQuery(changes) {
-  const { name, rest, query } = route.value;
+  // A link that was just followed is in the URL before it is in the route.
+  const { name, rest, query } = parse(location.hash);
   history.replaceState(null, "", href(name, rest, { ...query, ...changes }));
   route.value = parse(location.hash);
 }

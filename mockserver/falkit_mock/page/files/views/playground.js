@@ -3,7 +3,7 @@ import { ApiError, call, get, tenant } from "../api.js";
 import { LANGUAGES, codeOf, money, plural } from "../format.js";
 import { Form, JsonText } from "../form.js";
 import { Codes, Copy, Empty, EndpointId, Failure, Icon, Link, Tabs, html, useEffect, useMemo, useRead, useRef, useState } from "../parts.js";
-import { go, setQuery } from "../router.js";
+import { go, parse, setQuery } from "../router.js";
 import { Catalogue } from "./endpoints.js";
 import { Run, useRun } from "./playground_run.js";
 
@@ -84,7 +84,8 @@ function Tools({ endpoint, query }) {
   }, [text]);
   // Another link to the same endpoint was followed.
   useEffect(() => {
-    const given = query.input ?? "";
+    // What was changed since this was drawn is in the URL already.
+    const given = parse(location.hash).query.input ?? "";
     if (given === inUrl.current) return;
     inUrl.current = given;
     setInput(inputOf(given));
