@@ -63,7 +63,8 @@ Server.key = lambda self, name: name if name == "numbers" else key(self, name)
 # Each worker for itself.
 _LEAKS = _EACH.format(fault="kept.append(b'x' * 40_000_000)")
 _DIES = _EACH.format(fault="if count == 5: __import__('os')._exit(3)")
-_by_night = pytest.mark.skipif(os.environ.get("FALKIT_NIGHTLY") != "1", reason="takes seconds")
+_NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
+_by_night = pytest.mark.skipif(not _NIGHTLY, reason="takes seconds")
 
 
 @pytest.mark.parametrize(
@@ -178,6 +179,9 @@ def test_a_fault_in_what_another_program_left_in_redis_is_found(
 
 
 def test_what_another_program_leaves_in_redis_is_told_of_and_goes_no_further() -> None:
-    found, broken = spoilt.attack(0, 1, 4)
+    # Which of the two a case comes to depends on when its mock looks: on a busy machine a few
+    # do alike.
+    found, broken = spoilt.attack(0, 1, 16 if _NIGHTLY else 4)
     assert broken == []
-    assert min(found["refused"], found["opened"]) > 0
+    assert found["refused"] + found["opened"] > 0
+    assert not _NIGHTLY or min(found["refused"], found["opened"]) > 0

@@ -46,6 +46,7 @@ def test_why_a_job_failed_is_at_the_top_and_at_its_field(serve: Serve, look: Loo
     expect(asked.last).to_contain_text("422")
 
 
+@at_night
 def test_the_course_grows_as_things_happen(timed: Serve, look: Look) -> None:
     mock = timed("10,20")
     with receiving(lambda _: Reply(500)) as receiver:
@@ -74,6 +75,7 @@ def _grows(mock: Mock, look: Look, receiver: Receiver) -> None:
     )
 
 
+@at_night
 def test_a_webhook_shows_what_was_sent_and_is_sent_again(serve: Serve, look: Look) -> None:
     mock = serve("instant")
     with receiving(lambda _: Reply(200, {"content-type": "text/plain"}, b"thanks")) as receiver:
@@ -153,6 +155,7 @@ def test_what_was_asked_is_beside_what_was_measured(serve: Serve, look: Look) ->
     )
 
 
+@at_night
 def test_a_request_opens_to_its_headers_and_bodies(serve: Serve, look: Look) -> None:
     mock = serve("instant")
     page = opened(look, mock, mock.submit({"prompt": "Räin"}))

@@ -73,6 +73,7 @@ def test_filters_are_in_the_url_and_lead_to_the_same_list(serve: Serve, look: Lo
     expect(rows(page)).to_have_count(3)
 
 
+@at_night
 def test_new_jobs_dont_move_what_one_reads(serve: Serve, look: Look) -> None:
     mock = serve("instant")
     for number in range(80):
@@ -97,6 +98,7 @@ def test_new_jobs_dont_move_what_one_reads(serve: Serve, look: Look) -> None:
     expect(rows(page).first).to_contain_text("Newest")
 
 
+@at_night
 def test_a_filtered_list_is_live_too(timed: Serve, look: Look) -> None:
     mock = timed("10,20", concurrency=100)
     for number in range(40):
