@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property, partial
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -144,7 +144,6 @@ class MockApp:
 
                 # Nobody listens for what the page does to show what others do.
                 context.told = not is_of_page(path, headers)
-
                 await self._own(scope, receive, noting(self.service, context, send))
             else:
                 await self._answer(context, send)
@@ -164,10 +163,7 @@ class MockApp:
         except ClientDisconnect:
             return
         except ConnectionCut as error:
-            if self._transcripts is not None:
-                scope = context.scope
-                query, sent = scope["query_string"], context.sent
-                self._transcripts.keep(context.record, scope["headers"], query, sent, None, None)
+            self._transcribe(context, None, None)
             await cut(context, error.fault)
             return
         except Exception as error:
@@ -186,11 +182,8 @@ class MockApp:
         record.status = reply.status_code
         record.request_id, record.hint = headers.get(REQUEST_ID), headers.get(HINT)
         record.cut = context.reply_fault is not None
-        if self._transcripts is not None and context.told:
-            # Of a stream there is no body.
-            scope, body = context.scope, reply.body if type(reply) is Reply else None
-            query, sent = scope["query_string"], context.sent
-            self._transcripts.keep(record, scope["headers"], query, sent, headers, body)
+        # Of a stream there is no body.
+        self._transcribe(context, headers, reply.body if type(reply) is Reply else None)
         # Taken out, or scope and server hold each other until the garbage collector comes.
         whole: SendWhole | None = context.scope.pop(SEND_WHOLE, None)
         if b"origin" in context.headers:
@@ -207,6 +200,15 @@ class MockApp:
             await corrupt_reply(context, context.reply_fault, reply, send)
         if failed is not None:
             raise failed
+
+    def _transcribe(
+        self, context: RequestContext, replied: Mapping[str, str] | None, body: bytes | None
+    ) -> None:
+        """Keep what was sent and answered, for whoever looks into the request."""
+        if self._transcripts is not None and context.told:
+            scope, record, sent = context.scope, context.record, context.sent
+            headers, query = scope["headers"], scope["query_string"]
+            self._transcripts.keep(record, headers, query, sent, replied, body)
 
     async def _reply(self, context: RequestContext) -> AnyReply:
         service, record = self.service, context.record

@@ -88,13 +88,6 @@ def _counting(app: MockApp, settings: Settings) -> MockApp:
 
         service.store.leaving = lambda: meter().count()
         service.hooks.leaving.append(leave)
-        if settings.probe_webhooks:
-            # Lazy: few mocks probe.
-            from falkit_mock.webhooks.probes import WebhookProbes
-
-            probes = WebhookProbes(service.webhooks, service.store.deliveries)
-            service.events.listen(probes)
-            service.hooks.probing = probes.over
         if limits is not None or service.store.sharing is not None:
             meter().limits = limits
             service.events.listen(meter())
@@ -104,7 +97,10 @@ def _counting(app: MockApp, settings: Settings) -> MockApp:
 
 
 def _watching(app: MockApp) -> MockApp:
-    """Have watched who calls a mock, or each tenant; and in front of these who calls none."""
+    """Have watched who calls a mock, or each tenant, and probed whoever takes webhooks.
+
+    In front of tenants who calls none of them is watched.
+    """
     front: Watcher | None = None
 
     def attach(one: MockApp, key: str | None) -> None:
@@ -119,6 +115,13 @@ def _watching(app: MockApp) -> MockApp:
             leaving()
 
         service.store.leaving = leave
+        if service.settings.probe_webhooks:
+            # Lazy: few mocks probe.
+            from falkit_mock.webhooks.probes import WebhookProbes
+
+            probes = WebhookProbes(service.webhooks, service.store.deliveries)
+            service.events.listen(probes)
+            service.hooks.probing = probes.over
 
     if app.service not in app.services():
         front = app.service.hooks.watcher = Front(app.service, app.catalog)

@@ -50,6 +50,9 @@ _HEADERS = {
 # A name of a file in the folder, or of one below it; none begins with a dot.
 _NAME = re.compile(rf"(?:[a-z0-9_-][a-z0-9._-]*/)*[a-z0-9_-][a-z0-9._-]*\.(?:{'|'.join(_TYPES)})")
 _SESSION = "session"
+# What the form says of a token or code that isn't good, and where.
+_SAID = b"<!-- said -->"
+_WRONG = b'<p role="alert">That token or link isn&#8217;t good any more. Give the token.</p>'
 # Bytes of a form with a token.
 _MOST = 4096
 
@@ -92,7 +95,7 @@ class Page:
         except WireError as error:
             if error.status_code != 401:
                 raise
-            return self._asking(request)
+            return self._asking()
         return self._file(request, "index.html")
 
     def _file(self, request: Request, name: str) -> Reply:
@@ -126,17 +129,17 @@ class Page:
         except OSError:
             raise WireError({"detail": "Not Found"}, status_code=404) from None
 
-    def _asking(self, request: Request, *, wrong: bool = False) -> Reply:
+    def _asking(self, *, wrong: bool = False) -> Reply:
         """Return the form that asks for the token."""
-        reply = self._file(request, "wrong_token.html" if wrong else "token.html")
+        body = self._read("token.html").body.replace(_SAID, _WRONG if wrong else b"")
         headers = {
-            **reply.headers,
+            **_HEADERS,
             "cache-control": "no-store",
             "content-security-policy": _POLICY.format(forms="'self'"),
+            "content-type": _TYPES["html"],
             "www-authenticate": 'Bearer realm="falkit"',
         }
-        del headers["etag"]
-        return Reply(reply.body, 401, headers)
+        return Reply(body, 401, headers)
 
     async def _session(self, request: Request, sessions: Sessions) -> Reply:
         """Give a cookie for the token, which a form brings, or for a code, which a link does."""
@@ -148,7 +151,7 @@ class Page:
             code = request.query_params.get("code", "")
             good = request.method == "GET" and sessions.redeem(code)
         if not good:
-            return self._asking(request, wrong=True)
+            return self._asking(wrong=True)
         headers = {
             **_HEADERS,
             "cache-control": "no-store",
