@@ -83,7 +83,7 @@ lint: .venv/.ready
 	$(V)/ruff format --check --quiet $(CODE)
 	$(V)/ruff check --quiet $(CODE)
 
-typecheck: typecheck-here typecheck-windows typecheck-macos ## the types here, on Windows and on macOS
+typecheck: typecheck-here typecheck-windows ## the types here and on Windows
 
 typecheck-here: .venv/.ready
 	$(V)/mypy
@@ -95,9 +95,9 @@ typecheck-macos: SYSTEM := darwin
 typecheck-windows typecheck-macos: .venv/.ready
 	$(V)/mypy --python-version 3.14 --platform $(SYSTEM) --cache-dir .mypy_cache/$(SYSTEM)
 
-# The second checker keeps nothing between two runs: it reads for other systems by night, and is
-# spared the tests, which take it longest.
-typecheck-elsewhere: .venv/.ready
+# By night. The second checker keeps nothing between two runs, and is spared the tests, which take
+# it longest.
+typecheck-elsewhere: typecheck-macos .venv/.ready
 	$(V)/basedpyright --pythonversion 3.14 --pythonplatform Windows $(SHIPPED) scripts
 	$(V)/basedpyright --pythonversion 3.14 --pythonplatform Darwin $(SHIPPED) scripts
 
@@ -115,7 +115,7 @@ compiled: .venv/.ready # and whether all can be read
 
 # Two workers more than there are cores, since many tests wait for programs that they started.
 tests: .venv/.ready tools javascript sdk ## the tests alone
-	$(V)/pytest -q -n $$($(V)/python -c "import os; print((os.cpu_count() or 1) + 2)")
+	$(V)/pytest -q --dist loadgroup -n $$($(V)/python -c "import os; print((os.cpu_count() or 1) + 2)")
 
 planted-quick: .venv/.ready # one for each folder of tests
 	$(V)/python contract_tests/tests/planted.py --quick

@@ -41,6 +41,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Crashes())
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have tests that share a fixture of their module run in one process, which makes it once."""
+    for item in items:
+        # Of what has no fixtures, such as a Hypothesis state machine, there is none to share.
+        info = getattr(item, "_fixtureinfo", None)
+        made = () if info is None else (each[-1] for each in info.name2fixturedefs.values() if each)
+        if any(fixture.scope == "module" for fixture in made):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 def pytest_collection_finish() -> None:
     """Spare the garbage collector what stays: twelve thousand tests, and all that they import."""
     gc.collect()
