@@ -12,7 +12,8 @@ SDK := contract_tests/tests/clients/sdk
 PEERS := benchmarks/peers
 ATTACK := contract_tests:contract_tests/tests
 
-# Compiled once, tests are read sooner by each of the processes that run them.
+# Compiled once, tests are read sooner by each of the processes that run them. What pip installs
+# isn't: of thousands of modules few are ever imported, and those are compiled then.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test check compiled format lint typecheck typecheck-here typecheck-windows typecheck-macos \
@@ -46,7 +47,7 @@ check: lint typecheck-here ## format, lint and two strict type checkers
 .venv/.ready: .venv/.installed
 	@echo "Installing the development tools in .venv, once; this takes up to a minute"
 	@$(V)/python -m pip $(QUIET) install --upgrade "pip>=25.1"
-	@$(V)/python -m pip $(QUIET) install --group dev --constraint constraints.txt
+	@$(V)/python -m pip $(QUIET) install --no-compile --group dev --constraint constraints.txt
 	@touch $@
 
 tools: ## install ffmpeg, chromium, node, curl and redis-server, which the tests use, where they are missing
@@ -69,7 +70,7 @@ $(SDK)/.venv/.ready: $(SDK)/constraints.txt
 	@echo "Setting up fal's SDK, huggingface_hub and litellm, once; this takes a minute or two"
 	@$(PYTHON) -m venv $(SDK)/.venv
 	@$(SDK)/.venv/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	@$(SDK)/.venv/bin/python -m pip install --quiet fal huggingface_hub litellm --constraint $(SDK)/constraints.txt
+	@$(SDK)/.venv/bin/python -m pip install --quiet --no-compile fal huggingface_hub litellm --constraint $(SDK)/constraints.txt
 	@touch $@
 
 clients-latest: .venv/.ready ## run the newest version of every client, in a folder that is thrown away

@@ -6,7 +6,12 @@ set -eu
 
 missing=""
 command -v ffprobe >/dev/null 2>&1 || missing="$missing ffmpeg"
-command -v "${CHROMIUM:-chromium}" >/dev/null 2>&1 || missing="$missing chromium"
+for browser in "${CHROMIUM:-chromium-headless-shell}" chromium chromium-browser; do
+    command -v "$browser" >/dev/null 2>&1 && break
+    browser=""
+done
+# The shell has no window, and takes half the processor time.
+[ -n "$browser" ] || missing="$missing chromium-headless-shell"
 command -v node >/dev/null 2>&1 || missing="$missing nodejs"
 command -v curl >/dev/null 2>&1 || missing="$missing curl"
 for tool in "$@"; do
@@ -29,5 +34,13 @@ if [ "$(id -u)" != 0 ]; then
 fi
 echo "Installing with apt-get:$missing"
 $sudo apt-get update -qq
+case "$missing" in
+*chromium-headless-shell*)
+    # Older systems have the browser alone.
+    apt-cache show chromium-headless-shell >/dev/null 2>&1 || {
+        missing="${missing%%chromium-headless-shell*}chromium${missing#*chromium-headless-shell}"
+    }
+    ;;
+esac
 # shellcheck disable=SC2086 # one word per package
 $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >/dev/null

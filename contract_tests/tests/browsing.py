@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, sync_playwright
 
-from processes import found
+from processes import chromium
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
@@ -18,10 +18,9 @@ FLAGS = (
 @contextmanager
 def browsing(name: str = "localhost") -> Generator[Browser]:
     """Run Chromium for the length of the block; it finds `name` on this machine."""
-    path = found("chromium", "chromium-browser", package="chromium")
     flags = [*FLAGS.split(), f"--host-resolver-rules=MAP {name} 127.0.0.1"]
     with (
         sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=path, args=flags) as browser,
+        playwright.chromium.launch(executable_path=chromium(), args=flags) as browser,
     ):
         yield browser

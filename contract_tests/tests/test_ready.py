@@ -22,6 +22,8 @@ SUBMIT = (
     f"POST /queue.fal.run/{T2V} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Key falkit\r\n"
     'content-length: 15\r\nconnection: close\r\n\r\n{"prompt": "a"}'
 ).encode()
+# The name of the thread that a test serves in.
+SERVING = "the mock that is ready"
 
 
 @pytest.fixture
@@ -49,7 +51,8 @@ def served(app: MockApp, listener: socket.socket, room: WaitingRoom) -> MockServ
     """Serve in a thread, and return once requests are answered."""
     ready = threading.Event()
     server = MockServer(app, app.service, ready.set, room=room)
-    threading.Thread(target=server.run, kwargs={"sockets": [listener]}).start()
+    thread = threading.Thread(target=server.run, name=SERVING, kwargs={"sockets": [listener]})
+    thread.start()
     assert ready.wait(PATIENCE)
     return server
 
@@ -101,7 +104,7 @@ def test_a_mock_that_ends_is_not_ready_while_it_exports(listener: socket.socket)
     with WaitingRoom(listener) as room:
         served(app, listener, room).stop()
         for thread in threading.enumerate():
-            if thread.name.startswith("Thread-"):
+            if thread.name == SERVING:
                 thread.join(PATIENCE)
     assert [one.status_code for one in found] == [503, 200]
     assert found[0].json()["reason"] == "it is shutting down"

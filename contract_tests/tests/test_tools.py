@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "tools.sh"
-NEEDED = ("ffprobe", "chromium", "node", "curl")
+NEEDED = ("ffprobe", "chromium-headless-shell", "node", "curl")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -43,11 +43,23 @@ def test_complete_tools_install_and_print_nothing(run: Run) -> None:
 
 
 def test_missing_tools_are_named_and_installed(run: Run) -> None:
-    done = run("curl", "node", "apt-get", wanted="wrk")
-    assert (done.returncode, done.stdout) == (0, "Installing with apt-get: ffmpeg chromium wrk\n")
-    installs = "apt-get install -qq -y --no-install-recommends ffmpeg chromium wrk"
+    done = run("curl", "node", "apt-get", "apt-cache", wanted="wrk")
+    names = "ffmpeg chromium-headless-shell wrk"
+    assert (done.returncode, done.stdout) == (0, f"Installing with apt-get: {names}\n")
+    installs = f"apt-get install -qq -y --no-install-recommends {names}"
     # Its own output is noise, as long as it succeeds.
     assert done.stderr.splitlines() == ["apt-get update -qq", installs]
+
+
+def test_a_system_without_the_shell_gets_the_browser(run: Run) -> None:
+    done = run("curl", "node", "apt-get", wanted="wrk")
+    assert done.stderr.endswith(" --no-install-recommends ffmpeg chromium wrk\n")
+
+
+@pytest.mark.parametrize("browser", ["chromium", "chromium-browser"])
+def test_a_browser_that_is_there_is_enough(run: Run, browser: str) -> None:
+    done = run(NEEDED[0], browser, *NEEDED[2:], "apt-get")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_user_without_rights_installs_by_sudo(run: Run) -> None:
@@ -66,5 +78,5 @@ def test_tools_that_cannot_be_installed_are_named(
 ) -> None:
     done = run(*there, user=1000)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "Missing: ffmpeg chromium." in done.stderr
+    assert "Missing: ffmpeg chromium-headless-shell." in done.stderr
     assert says in done.stderr

@@ -307,7 +307,11 @@ def test_facts_that_cannot_be_had_are_refused_and_stay(
         for name in ("tokens", "identity", "uploads", "parts") if value else ():
             store.facts[name] = {"tokens": b'"00"', "identity": IDENTITY}.get(name, b"{}")
     before = state.read_bytes()
-    for words in (["state", "verify"], ["state", "prune", "--keep", "1d"], ["serve", "--state"]):
+    for words in (
+        ["state", "verify"],
+        ["state", "prune", "--keep", "1d"],
+        ["serve", "--port", "0", "--state"],
+    ):
         assert "can't be" in refused(capsys, *words, str(state))
         assert state.read_bytes() == before
 

@@ -25,7 +25,7 @@ from node_package.installed import (
     npm,
     passed,
 )
-from processes import found
+from processes import chromium
 
 EXAMPLE = ROOT / "examples" / "node"
 MADE = shutil.ignore_patterns("node_modules", "public", "clips", "test-results", "__pycache__")
@@ -42,8 +42,7 @@ def example(installed: Path) -> Path:
 
 def run_suite(folder: Path, home: Path) -> None:
     """Run the example's suite in a folder."""
-    chromium = found("chromium", "chromium-browser", package="chromium")
-    printed = npm("test", "--prefix", folder, env=environ(home, CHROMIUM=chromium))
+    printed = npm("test", "--prefix", folder, env=environ(home, CHROMIUM=chromium()))
     assert re.search(r"Tests +9 passed", printed), printed
     assert re.search(r"^ +2 passed", printed, re.MULTILINE), printed
 

@@ -11,7 +11,7 @@ import pytest
 
 from falkit_mock.core.network import listen
 from node_package.installed import HERE, NIGHTLY, PAGE, blocks, environ, passed, run
-from processes import FALKIT, found
+from processes import FALKIT, chromium, found
 
 BIN = HERE / "node_modules"
 VITEST = BIN / "vitest" / "vitest.mjs"
@@ -153,9 +153,8 @@ def test_node_fails_a_test_for_its_findings_and_tells_them_at_the_end(
 def test_pages_in_chromium_call_the_mock(project: Path, counted: Counted) -> None:
     with listen("127.0.0.1", 0) as listener:
         port = str(listener.getsockname()[1])
-    chromium = found("chromium", "chromium-browser", package="chromium")
     use = {
-        "launchOptions": {"executablePath": chromium, "args": ["--no-sandbox", "--disable-gpu"]},
+        "launchOptions": {"executablePath": chromium(), "args": ["--no-sandbox", "--disable-gpu"]},
         # For all files, so that one worker, mock and browser serves them.
         "falOptions": {"timing": "instant"},
     }
