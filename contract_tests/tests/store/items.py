@@ -24,6 +24,7 @@ OPTIONS = RequestOptions(
     media_for=3600.0,
     media_acl='{"default": "hide"}',
     faults=("generation_timeout", "stuck_in_queue;seconds=3"),
+    test='tests/test_a.py::test_b["ü"]',
 )
 FAULTS = JobFaults(
     named=("slow_logs",),

@@ -207,6 +207,10 @@ function About({ job }) {
       ],
       ["Key", job.key],
       [
+        "Test",
+        job.test && html`<${Link} to="jobs" query=${{ test: job.test }}>${job.test}<//>`,
+      ],
+      [
         "Cost",
         job.cost === null
           ? { ok: "not known", failed: "nothing", cancelled: "nothing" }[job.result]
