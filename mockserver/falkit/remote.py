@@ -281,11 +281,9 @@ class RemoteFaults(Faults):
 
     def remove(self, id: str) -> None:
         """Remove a rule; raise KeyError if there is no such rule."""
-        known = [rule.id for rule in self._read()]
-        if id not in known:
-            raise KeyError(
-                f"{id!r} isn't a rule's id; those there are: {', '.join(known) or 'none'}"
-            )
+        if id not in (known := [rule.id for rule in self._read()]):
+            names = ", ".join(known) or "none"
+            raise KeyError(f"{id!r} isn't a rule's id; those there are: {names}")
         self._control.ask("DELETE", f"/rules/{quote(id, safe='')}", self._key)
 
     def clear(self) -> None:

@@ -161,9 +161,7 @@ class SqliteStore(Store):
     def hooked(self) -> Iterable[Job]:
         if self._shelf.hidden or self._shelf.own():
             return super().hooked()
-        found = map(self._at_hand, self._shelf.selected(_HOOKED))
-        # A key or a test may be called "webhook".
-        return [job for job in found if job.options.webhook]
+        return [self._at_hand(job) for job in self._shelf.selected(_HOOKED)]
 
     def undecided(self) -> list[Job]:
         """Return the jobs in the database that have no outcome yet."""

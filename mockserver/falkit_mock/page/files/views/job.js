@@ -207,10 +207,6 @@ function About({ job }) {
       ],
       ["Key", job.key],
       [
-        "Test",
-        job.test && html`<${Link} to="jobs" query=${{ test: job.test }}>${job.test}<//>`,
-      ],
-      [
         "Cost",
         job.cost === null
           ? { ok: "not known", failed: "nothing", cancelled: "nothing" }[job.result]
@@ -222,6 +218,10 @@ function About({ job }) {
       ["Priority", options.priority === "normal" ? null : options.priority],
       ["Start within", options.start_within === null ? null : duration(options.start_within)],
       ["Tags", options.tags?.length ? options.tags.map(String).join(", ") : null],
+      [
+        "Test",
+        job.test && html`<${Link} to="jobs" query=${{ test: job.test }}>${job.test}<//>`,
+      ],
     ]}
   />`;
 }
