@@ -90,6 +90,8 @@ export interface Job {
   entry: "queue" | "run";
   /** The key's id, which stands before its colon. */
   key: string;
+  /** The id of the test in which it was submitted; null where nobody said. */
+  test: string | null;
   status: Status;
   status_code: number | null;
   cancelled: boolean;
@@ -217,6 +219,8 @@ export interface JobFilter {
   endpoint?: string;
   status?: Status;
   key?: string;
+  /** A test's id, or a glob of it. */
+  test?: string;
   limit?: number;
 }
 

@@ -85,6 +85,14 @@ class Parts:
 
         return server.call(lambda: report_of(app, ""))
 
+    def begin_test(self, test: str) -> None:
+        """Have jobs and findings from now on be a test's, by its id; empty for no test's."""
+        server, app = self._own()
+        # Lazy: the plugin tells, and hardly anybody else.
+        from falkit_mock.findings import begin_test
+
+        server.inside(lambda: begin_test(app.services(), test))
+
     @property
     def webhooks(self) -> Webhooks:
         """The deliveries of webhooks, to list, wait for and send again."""

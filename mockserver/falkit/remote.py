@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from decimal import Decimal
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any, Literal
@@ -85,11 +85,8 @@ class Control:
             headers["x-falkit-token"] = self._token
         content = None if body is None else json.dumps(body).encode()
         if wait:
-            connection = self._connection(wait + _PATIENCE)
-            try:
+            with closing(self._connection(wait + _PATIENCE)) as connection:
                 status, told = self._exchange(connection, method, target, headers, content)
-            finally:
-                connection.close()
         else:
             with self._turn:
                 status, told = self._exchange(self._kept, method, target, headers, content)
@@ -136,9 +133,8 @@ class Control:
                 connection.close()
                 if last or isinstance(error, TimeoutError):
                     why = str(error) or type(error).__name__
-                    raise ConnectionError(
-                        f"the mock at {self.url} doesn't answer ({why})"
-                    ) from None
+                    said = f"the mock at {self.url} doesn't answer ({why})"
+                    raise ConnectionError(said) from None
         raise AssertionError("unreachable")
 
 
@@ -200,6 +196,10 @@ class Remote(Parts):
 
         told = self._control.ask("GET", "/report", self.key, query={"conclude": "true"})
         return Report.read(told)
+
+    def begin_test(self, test: str) -> None:
+        """Have jobs and findings from now on be a test's, by its id; empty for no test's."""
+        self._control.ask("PUT", "/test", self.key, body={"test": test})
 
     @property
     def webhooks(self) -> Webhooks:
@@ -281,8 +281,7 @@ class RemoteFaults(Faults):
 
     def remove(self, id: str) -> None:
         """Remove a rule; raise KeyError if there is no such rule."""
-        known = [rule.id for rule in self._read()]
-        if id not in known:
+        if id not in (known := [rule.id for rule in self._read()]):
             names = ", ".join(known) or "none"
             raise KeyError(f"{id!r} isn't a rule's id; those there are: {names}")
         self._control.ask("DELETE", f"/rules/{quote(id, safe='')}", self._key)
@@ -366,6 +365,7 @@ def _job(told: Mapping[str, Any]) -> Job:
         faults=fault_names_of(JobFaults.from_json(told["faults"])),
         cancelled=told["cancelled"],
         cost=None if told["cost"] is None else Decimal(told["cost"]),
+        test=told["test"],
     )
 
 

@@ -63,6 +63,8 @@ class Job:
     cancelled: bool
     # US dollars at fal; None unless it is billed, and where the price isn't known.
     cost: Decimal | None
+    # The id of the test in which it was submitted; None where nobody said.
+    test: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,7 @@ def _job(entry: Entry, now: float, catalog: Catalog) -> Job:
         faults=fault_names_of(job.faults),
         cancelled=job.cancelled,
         cost=None if paid is None else paid.cost,
+        test=job.options.test or None,
     )
 
 

@@ -36,6 +36,8 @@ _FINDINGS, _REPORTS = "fal_findings", "fal_reports"
 _OURS = (_COST, _JOBS, _UNKNOWN, _FINDINGS, _REPORTS)
 # How many of the dearest tests the summary names, and lines of hints a failure has.
 _DEAREST, _MOST_HINTS = 5, 10
+# Characters of a test's id that a mock is told.
+_LONGEST = 1000
 # How hints begin of what a test itself has asked for.
 _ASKED_FOR = ("falkit made this fault", "falkit answered a pinned output")
 
@@ -73,6 +75,9 @@ class Used:
     def watching(self, mock: AbstractContextManager[_Mock]) -> Generator[_Mock]:
         """Enter a mock, and look at its end what its calls would have cost, and have done wrong."""
         with mock as entered:
+            with suppress(ConnectionError, RuntimeError):
+                # Not of one for many keys.
+                entered.begin_test(self.item.nodeid[:_LONGEST])
             self._mocks.append(entered)
             try:
                 yield entered

@@ -121,7 +121,10 @@ def test_jobs_are_listed_shown_and_steered(falkit: Command, manual: Mock) -> Non
     assert failed.split()[2:4] == ["COMPLETED", "504"]
     assert falkit("jobs", "--result", "failed").splitlines()[-1] == failed
     assert first not in falkit("jobs", "--text", second)
+    manual.http.put("/__falkit/test", json={"test": "tests/a.py::test_b[x]"})
     third = manual.submit()
+    of_test = json.loads(falkit("jobs", "--test", "*::test_b[x]", "--json"))["jobs"]
+    assert [job["request_id"] for job in of_test] == [third["request_id"]]
     violence = "content_policy_violation categories=violence"
     falkit("jobs", third["request_id"], "fail", violence)
     refused = manual.result(third)

@@ -279,6 +279,7 @@ def test_a_pipe_gets_a_line_for_each_change(
     ("words", "why"),
     [
         (["--text", "x"], "text: 'x' is for the table on a terminal"),
+        (["--test", "x"], "test: 'x' is for the table on a terminal"),
         (["ID"], "watch: takes no job; --text ID follows one"),
     ],
 )

@@ -69,8 +69,11 @@ def test_a_job_is_submitted_again_as_it_was(manual: Mock) -> None:
     image = {"prompt": "Rain", "image_url": "https://example.com/a.png"}
     hook = {"fal_webhook": "http://127.0.0.1:9/hook"}
     headers = {"authorization": "Key other:secret", "x-fal-queue-priority": "low"}
+    manual.http.put("/__falkit/test", json={"test": "test_first"})
     first = manual.submit(image, I2V_FAST, params=hook, headers=headers)
     manual.advance(31)
+    # It is of the test in which it is submitted.
+    manual.http.put("/__falkit/test", json={"test": "test_second"})
     code, reply = act(manual, first, "again")
     assert (code, reply["status"]) == (200, "IN_QUEUE")
     assert reply["request_id"] != first["request_id"]
@@ -78,6 +81,7 @@ def test_a_job_is_submitted_again_as_it_was(manual: Mock) -> None:
     same = ("endpoint_id", "key", "input", "options", "path", "app")
     assert {name: before[name] for name in same} == {name: after[name] for name in same}
     assert after["created"] == manual.clock.now()
+    assert (before["test"], after["test"]) == ("test_first", "test_second")
     video = after["outcome"]["body"]["video"]["url"]
     assert video.startswith(f"{manual.url}/v3b.fal.media/files/")
 

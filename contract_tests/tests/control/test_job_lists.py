@@ -113,6 +113,45 @@ def test_jobs_are_found_by_a_text_of_their_id_endpoint_or_prompt(
     assert page(mock, text="lighthouse", total=True)["total"] == 1
 
 
+def test_jobs_are_found_by_the_test_in_which_they_were_submitted(manual: Mock) -> None:
+    mock, made = manual, dict[str, str]()
+    one, other, third = "tests/a.py::test_b[x-1]", "tests/a.py::test_b[y-2]", "Tests/c.js > c?"
+    for test in (one, other, third, "\ud83d half", ""):
+        reply = mock.http.put("/__falkit/test", content=json.dumps({"test": test}))
+        assert reply.json() == {"test": "? half" if "half" in test else test}
+        headers = {"authorization": "Key other:secret", "x-fal-queue-priority": "low"}
+        made[test] = mock.submit(headers=headers if test == other else {})["request_id"]
+    assert [line["test"] for line in page(mock)["jobs"]] == [None, "? half", third, other, one]
+    told = mock.job({"request_id": made[other]})
+    assert (told["test"], "test" in told["options"]) == (other, False)
+    for glob, tests in {
+        one: [one],
+        "tests/*": [other, one],
+        "*[?-?]": [other, one],
+        # Brackets stand for themselves, and letters are what they are.
+        "tests/a.py::test_[b]*": [],
+        "TESTS/*": [],
+        third: [third],
+        "*": ["\ud83d half", third, other, one],
+        "tests/a.py": [],
+    }.items():
+        wanted = [made[test] for test in tests]
+        assert ids(mock, test=glob) == wanted
+        counted = page(mock, test=glob, total=True, limit=1)
+        assert (counted["total"], len(counted["jobs"])) == (len(wanted), min(1, len(wanted)))
+        assert ids(mock, test=glob, status="IN_QUEUE") == wanted
+    assert page(mock, test="tests/*", text="lighthouse", key="other", total=True)["total"] == 1
+    assert page(mock, test="tests/*", text="dune", total=True)["total"] == 0
+    # What comes later is found too; nothing of before once all is gone, but the test goes on.
+    mock.http.put("/__falkit/test", json={"test": other})
+    mock.submit()
+    assert page(mock, test=other, total=True)["total"] == 2
+    mock.http.post("/__falkit/reset")
+    assert page(mock, test=other, total=True)["total"] == 0
+    mock.submit()
+    assert page(mock, test=other, total=True)["total"] == 1
+
+
 @pytest.mark.parametrize("filters", [{}, {"endpoint": T2V}, {"text": "rain"}, {"key": "id"}])
 def test_a_page_begins_at_any_place(mock: Mock, filters: dict[str, str]) -> None:
     every = [mock.submit()["request_id"] for _ in range(12)][::-1]
@@ -156,6 +195,7 @@ def test_a_total_is_told_where_it_is_asked_for_alone(mock: Mock) -> None:
         ({"offset": -1}, ["offset: '-1'"]),
         ({"result": "done"}, ["result: 'done'", "ok or failed or cancelled"]),
         ({"text": "x" * 201}, ["text: ", "at most 200"]),
+        ({"test": "x" * 1001}, ["test: ", "at most 1000"]),
     ],
 )
 def test_a_query_that_cannot_be_meant_is_refused(

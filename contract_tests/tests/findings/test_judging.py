@@ -12,7 +12,7 @@ import pytest
 import falkit
 from falkit.remote import Control, Remote
 from falkit_mock.core.events import FindingMade, RequestRecord
-from falkit_mock.findings import looking, watcher_of
+from falkit_mock.findings import looking
 from falkit_mock.findings.paying import Amounts
 from falkit_mock.findings.rules import Rule
 from falkit_mock.store import BadCopy
@@ -175,9 +175,7 @@ def test_the_same_refused_input_of_somebody_else_is_no_retry(serve: Serve, betwe
     if between == "a reset":
         mock.http.post("/__falkit/reset")
     elif between == "another test":
-        watcher = watcher_of(mock.service)
-        assert watcher is not None
-        mock.inside(lambda: setattr(watcher, "test", "test_b"))
+        mock.http.put("/__falkit/test", json={"test": "test_b"})
     elif between == "another program":
         mock.http.headers["user-agent"] = "other/1"
     else:

@@ -51,7 +51,10 @@ def test_a_job_shows_its_course_as_events_tell_it(timed: Serve, look: Look) -> N
 def test_filters_are_in_the_url_and_lead_to_the_same_list(serve: Serve, look: Look) -> None:
     mock = serve("instant")
     mock.submit({"prompt": "A lighthouse"})
+    test = "tests/test_dune.py::test_it[7-1]"
+    mock.http.put("/__falkit/test", json={"test": test})
     mock.submit({"prompt": "A dune", "duration": 7})
+    mock.http.put("/__falkit/test", json={"test": ""})
     mock.submit({"prompt": "A dune"}, headers={"authorization": "Key bob:1"})
     page = look(mock, "#/jobs?status=FAILED")
     expect(rows(page)).to_have_count(1)
@@ -71,6 +74,18 @@ def test_filters_are_in_the_url_and_lead_to_the_same_list(serve: Serve, look: Lo
     expect(page.get_by_role("heading", name="No job is like that")).to_be_visible()
     page.get_by_role("link", name="Show all jobs").click()
     expect(rows(page)).to_have_count(3)
+    # A job leads to those of its test.
+    rows(page).nth(1).get_by_role("link").click()
+    page.get_by_role("link", name=test, exact=True).click()
+    expect(page.get_by_label("Test", exact=True)).to_have_value(test)
+    expect(rows(page)).to_have_count(1)
+    expect(rows(page)).to_contain_text("duration: Input should be")
+    # What comes is counted if it is of that test.
+    mock.submit({"prompt": "A dune"})
+    mock.http.put("/__falkit/test", json={"test": test})
+    mock.submit({"prompt": "A dune again"})
+    expect(rows(page)).to_have_count(2)
+    expect(rows(page).first).to_contain_text("A dune again")
 
 
 @at_night

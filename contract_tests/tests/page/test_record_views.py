@@ -220,13 +220,18 @@ def test_findings_come_by_themselves_with_what_to_do(serve: Serve, look: Look) -
     expect(page.get_by_role("heading", name="Nothing to judge yet")).to_be_visible()
     mock.result(mock.submit({"prompt": "Rain", "duration": 6}))
     expect(page.get_by_role("heading", name="Nothing was found")).to_be_visible()
+    mock.http.put("/__falkit/test", json={"test": "test_a.py::test_b[x]"})
     job = mock.submit({"input": PROMPT})
     mock.submit({"prompt": "Rain", "duration": "6"}, headers={"user-agent": "my-app/1"})
     group = page.get_by_role("region", name="error: the input is sent within")
     expect(group).to_contain_text("send the fields of the input at the top of the body")
-    expect(group.get_by_role("link", name="Job")).to_have_attribute(
-        "href", f"#/jobs/{job['request_id']}"
-    )
+    for name, to in (
+        ("Job", f"/{job['request_id']}"),
+        ("Its jobs", "?test=test_a.py%3A%3Atest_b%5Bx%5D"),
+    ):
+        expect(group.get_by_role("link", name=name, exact=True)).to_have_attribute(
+            "href", f"#/jobs{to}"
+        )
     expect(page.locator(".finding")).to_have_count(2)
     expect(page.locator(".finding").filter(has_text="my-app/1")).to_contain_text("as text")
     text = copied(page, page.get_by_role("button", name="Copy as text"))

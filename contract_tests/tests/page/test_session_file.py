@@ -51,6 +51,7 @@ def test_the_page_saves_it_and_it_opens_without_the_mock(
     serve: Serve, look: Look, receiver: Receiver, browser: Browser, tmp_path: Path
 ) -> None:
     mock, file = serve("instant", webhook_timestamps="mock"), tmp_path / "session.html"
+    mock.http.put("/__falkit/test", json={"test": "<b>test_a.py"})
     mock.submit(endpoint="fal-ai/flux/dev")
     mock.submit({"prompt": EVIL}, params={"fal_webhook": f"{receiver.url}?<i>"})
     mock.result(mock.submit({"prompt": "Rain", "duration": 7, "colour": "red"}))
@@ -66,7 +67,13 @@ def test_the_page_saves_it_and_it_opens_without_the_mock(
     assert EVIL in text
     assert json.dumps(EVIL) in text
     for part in (
-        *("Jobs: 3", "Failed 422", "duration: Input should be 6, 8 or 10", "1024 x 768"),
+        *(
+            "Jobs: 3",
+            "<b>test_a.py",
+            "Failed 422",
+            "duration: Input should be 6, 8 or 10",
+            "1024 x 768",
+        ),
         *("Requests: ", "has no such input: colour", "Webhooks: 1", "200", "?<i>", "taken"),
         *("Findings", "unknown-field", "would have cost", "Saved at"),
     ):

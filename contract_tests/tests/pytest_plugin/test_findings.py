@@ -48,12 +48,14 @@ def test_wrong_url(fal_mock, ask, number):
 
 def test_known(fal_mock, ask):
     submit(ask, sparkle=True)
+    assert [job.test for job in fal_mock.jobs] == ["test_suite.py::test_known"]
 
 
 @pytest.mark.fal(allow=["unknown-field"])
 def test_allowed(fal_server, ask):
     submit(ask, shine=True)
     assert [one.kind.code for one in fal_server.findings] == ["unknown-field"]
+    assert [job.test for job in fal_server.jobs] == ["test_suite.py::test_allowed"]
 
 
 @pytest.fixture
@@ -275,6 +277,8 @@ def test_a_mock_around_the_run_knows_which_test_made_a_finding(
         monkeypatch.setenv("FALKIT_BASE_URL", mock.url)
         assert pytest.main(words) == 0
         found = {one.kind.code: one.test for one in mock.findings}
+        (job,) = mock.jobs
+    assert job.test == "test_around.py::test_one"
     assert found == {
         "unknown-field": "test_around.py::test_one",
         # Which is only known at the end.

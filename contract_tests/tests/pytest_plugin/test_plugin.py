@@ -78,6 +78,7 @@ class TestNearest:
         other = make_fal_server(timing="held")
         assert other.settings.seed == 1
         assert other.jobs == []
+        assert make_fal_server(tenants=True).tenant("a").jobs == []
 
 
 def test_documents_of_the_project(fal_mock):

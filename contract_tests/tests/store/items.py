@@ -12,7 +12,7 @@ from falkit_mock.store.blobs import Piece
 
 DONE = Outcome(200, b'{"video": {}}', {"x-fal-billable-units": "2"})
 FAILED = Outcome(504, b"{}", {}, "Request timed out", "request_timeout")
-# Each option other than it is when nobody gives it.
+# Each option of the oldest states other than it is when nobody gives it.
 OPTIONS = RequestOptions(
     key="key",
     priority="low",

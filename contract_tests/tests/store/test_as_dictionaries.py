@@ -32,6 +32,8 @@ from falkit_mock.store.sqlite import SqliteStore
 from store.items import FAULTS, OPTIONS
 
 NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
+# With what no option of the oldest states is.
+MARKED = replace(OPTIONS, tags=("a=b",), test='tests/test_a.py::test_b["ü"]')
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 OUTCOMES = st.builds(
     Outcome,
@@ -95,7 +97,7 @@ class Machine(RuleBasedStateMachine):
         outcome=st.none() | OUTCOMES,
         run=st.sampled_from([0.0, 0.0, 3.0, math.inf]),
         waits=st.sampled_from([0.0, 0.0, 2.0]),
-        options=st.sampled_from([RequestOptions(), OPTIONS]),
+        options=st.sampled_from([RequestOptions(), OPTIONS, MARKED]),
         faults=st.sampled_from([NO_FAULTS, FAULTS]),
         files=st.integers(0, 2),
         turns=st.integers(0, 3),

@@ -11,16 +11,18 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from falkit_mock.core.jobs import Job
+from falkit_mock.core.jobs import Job, RequestOptions
 from falkit_mock.store import BadCopy, all_pieces, durable
 from falkit_mock.store.blobs import Piece
 from falkit_mock.store.durable import DurableStore
 from falkit_mock.store.sqlite import VERSION
 from falkit_mock.store.verifying import verify
+from falkit_mock.webhooks.pending import undelivered
 from processes import started
 from store.items import added, everything, fill
 
@@ -231,6 +233,15 @@ def test_a_state_of_each_version_is_read(tmp_path: Path, name: str) -> None:
             assert store.facts["tokens"] == b'"00ff"'
             assert store.later == {"job-3": b"[]"}
             added(store)
+
+
+def test_a_key_or_a_test_called_webhook_asks_for_none(tmp_path: Path) -> None:
+    path, options = tmp_path / "falkit.state", RequestOptions(key="webhook", test="webhook")
+    with closing(DurableStore(path)) as store:
+        added(store, options=options)
+        hooked = added(store, options=replace(options, webhook="http://127.0.0.1:9/hook"))
+    with closing(DurableStore(path)) as store:
+        assert [(job.id, last) for job, last in undelivered(store)] == [(hooked.id, None)]
 
 
 def test_blobs_of_no_upload_go_and_others_stay(state: Path) -> None:

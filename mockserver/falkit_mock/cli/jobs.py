@@ -43,6 +43,7 @@ class _Status(click.Choice[str]):
 @click.option("--status", type=_Status(_STATUSES), help="Only jobs with this status.")
 @click.option("--result", type=click.Choice(_RESULTS), help="Only jobs that ended like this.")
 @click.option("--key", metavar="ID", help="Only jobs that came with this key.")
+@click.option("--test", metavar="GLOB", help="Only jobs that were submitted in these tests.")
 @click.option("--text", metavar="TEXT", help="Only jobs with this in their id, endpoint or prompt.")
 @click.option(
     "--limit",
@@ -164,9 +165,10 @@ def _watch(mock: RunningMock, given: dict[str, str], limit: int | None, as_json:
     from falkit_mock.cli import job_table, watching
 
     if as_json or not can_move(sys.stdout):
-        if "text" in given:
-            fix = "is for the table on a terminal; filter the lines"
-            raise click.UsageError(f"text: {given['text']!r} {fix}")
+        for name in ("test", "text"):
+            if name in given:
+                fix = "is for the table on a terminal; filter the lines"
+                raise click.UsageError(f"{name}: {given[name]!r} {fix}")
         watching.print_changes(mock, given, as_json=as_json)
     elif not has_rich():
         fix = "pip install 'falkit[terminal]', or have a line for each change by --json or a pipe"

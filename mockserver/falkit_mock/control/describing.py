@@ -41,6 +41,7 @@ def job_summary(job: Job, service: Service, catalog: Catalog) -> dict[str, JSON]
         "app": job.app,
         "entry": job.entry,
         "key": job.options.key,
+        "test": job.options.test or None,
         "status": status,
         "status_code": outcome.status_code if outcome else None,
         "progression": job.progression,
@@ -69,6 +70,8 @@ async def job_details(job: Job, service: Service, catalog: Catalog) -> dict[str,
         name: None if value == math.inf else value for name, value in asdict(job.options).items()
     }
     webhook, tags, faults = job.options.webhook, job.options.tags, job.options.faults
+    # It isn't asked for, and told above.
+    del options["test"]
     options.update(webhook=webhook and masked(webhook), tags=[*tags], faults=[*faults])
     return {
         **job_summary(job, service, catalog),

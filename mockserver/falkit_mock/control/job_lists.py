@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 from typing import Any
 
 from falkit_mock.control import Call, InvalidField, answer
@@ -28,12 +29,14 @@ from falkit_spec import JSON, Catalog
 
 # Of so many jobs a line is made, or a prompt searched, before others have their turn.
 _LINES = 50
-# How many texts are remembered that were searched for, and the characters of a prompt that are.
-_TEXTS, _SEARCHED = 4, 10_000
+# How many searches are remembered, and the characters of a prompt that a text is searched in.
+_SEARCHES, _SEARCHED = 4, 10_000
 
-_FILTERS = frozenset(("endpoint", "status", "key", "result", "text", "since"))
+_FILTERS = frozenset(("endpoint", "status", "key", "result", "test", "text", "since"))
 
 _Wanted = Callable[[Job], bool]
+# A filter that the ledger knows nothing of: its name, and what is searched for.
+_Search = tuple[str, str]
 
 
 class JobLists:
@@ -46,8 +49,8 @@ class JobLists:
     def __init__(self, service: Service, catalog: Catalog) -> None:
         self._service = service
         self._catalog = catalog
-        # By a text: up to which place it was searched for, and where it was found.
-        self._found: dict[str, tuple[int, array[int]]] = {}
+        # Up to which place something was searched for, and where it was found.
+        self._found: dict[_Search, tuple[int, array[int]]] = {}
         service.restarted.append(self._found.clear)
 
     async def listed(self, call: Call) -> Reply:
@@ -120,7 +123,7 @@ class JobLists:
     def _wanted(self, fields: Mapping[str, Any]) -> _Wanted:
         """Return what tells whether a job is one of those that a query asks for."""
         glob, key, status = (fields.get(name) for name in ("endpoint", "key", "status"))
-        result, text = fields.get("result"), fields.get("text", "").casefold()
+        result, searches = fields.get("result"), [*self._searches(fields).values()]
         since: float = fields.get("since", -math.inf)
         now = self._service.clock.now()
 
@@ -131,15 +134,26 @@ class JobLists:
                 and (not status or job.status(now) == status)
                 and job.created >= since
                 and (not result or _result_at(job, now) == result)
-                and (not text or self._has_text(job, text))
+                and all(has(job) for has in searches)
             )
 
         return wanted
 
+    def _searches(self, fields: Mapping[str, Any]) -> dict[_Search, _Wanted]:
+        """Return what a query asks for that each job is to be looked at for, the cheapest first."""
+        found: dict[_Search, _Wanted] = {}
+        if test := fields.get("test", ""):
+            # Names of tests have brackets, which stand for themselves.
+            fits = re.compile(translate(test.replace("[", "[[]"))).match
+            found["test", test] = lambda job: bool(job.options.test and fits(job.options.test))
+        if text := fields.get("text", "").casefold():
+            found["text", text] = lambda job: self._has_text(job, text)
+        return found
+
     async def _places(self, fields: Mapping[str, Any]) -> Sequence[int]:
         """Return the places of all jobs that a query asks for, but for those open alone."""
         glob, key, result = (fields.get(name) for name in ("endpoint", "key", "result"))
-        done, text = fields.get("status") == "COMPLETED", fields.get("text", "").casefold()
+        done = fields.get("status") == "COMPLETED"
 
         def wanted(kind: Kind) -> bool:
             ended = kind.result is not None
@@ -151,27 +165,27 @@ class JobLists:
             )
 
         ledger = ledger_of(self._service, self._catalog)
-        places = await ledger.places(wanted, fields.get("since", -math.inf))
-        if not text:
-            return places
-        found = {*await self._with_text(text)}
-        return array("q", [place for place in places if place in found])
+        places: Sequence[int] = await ledger.places(wanted, fields.get("since", -math.inf))
+        for search, has in self._searches(fields).items():
+            found = {*await self._with(search, has)}
+            places = array("q", [place for place in places if place in found])
+        return places
 
-    async def _with_text(self, text: str) -> array[int]:
-        """Return the places of all jobs with a text; those that were searched before are known."""
+    async def _with(self, search: _Search, has: _Wanted) -> array[int]:
+        """Return the places of all jobs that have something; those that were searched are known."""
         store = self._service.store
-        last, found = self._found.pop(text, (-1, array("q")))
+        last, found = self._found.pop(search, (-1, array("q")))
         if store.sharing is not None or last > store.last_seq:
             # Some may have come behind others, or all are gone.
             last, found = -1, array("q")
         while page := store.after(last, _LINES):
-            found.extend(job.seq for job in page if self._has_text(job, text))
+            found.extend(job.seq for job in page if has(job))
             last = page[-1].seq
             await asyncio.sleep(0)
-        known = self._found.get(text)
+        known = self._found.get(search)
         if known is None or known[0] < last:
-            self._found[text] = (last, found)
-        for old in [*self._found][:-_TEXTS]:
+            self._found[search] = (last, found)
+        for old in [*self._found][:-_SEARCHES]:
             del self._found[old]
         return found
 

@@ -134,12 +134,13 @@ class Jobs:
         return self._moved(job)
 
     async def again(self, call: Call) -> Reply:
-        """Submit what a job was sent once more, with its key and options."""
+        """Submit what a job was sent once more, with its key and options, in the test that runs."""
         job, service = self._known(call), self._service
         if not (sent := service.store.input(job.id)):
             raise Conflict(f"request_id: there is no input of {job.id!r} to be sent again")
         base = self._media_base(job, call)
         request = await request_again(job, "application/json", base, self._catalog, service)
+        request.options = replace(request.options, test=service.test)
         request.marked = True
         magic = named_faults(request, "queue")
         if request.checked is None:

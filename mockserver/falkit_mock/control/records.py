@@ -12,7 +12,7 @@ from falkit_mock.core import dumps
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
 from falkit_mock.core.telling import EventLog, RequestLog
-from falkit_mock.findings import App, report_of, watcher_of
+from falkit_mock.findings import App, begin_test, report_of
 from falkit_mock.hosts import unless_gone
 from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply
 from falkit_mock.hosts.stream_reply import Stream
@@ -51,11 +51,8 @@ def record_operations(
         return answer(service, found.to_json())
 
     async def put_test(call: Call) -> Reply:
-        test: str = call.fields["test"]
-        for each in dict.fromkeys((service, *app.services())):
-            if (watcher := watcher_of(each)) is not None:
-                watcher.test = test
-        return answer(service, {"test": test})
+        begin_test(dict.fromkeys((service, *app.services())), call.fields["test"])
+        return answer(service, {"test": service.test})
 
     return {
         "requests": requests.list,

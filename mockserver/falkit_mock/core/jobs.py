@@ -170,7 +170,7 @@ Priority: TypeAlias = Literal["normal", "low"]
 
 @dataclass(frozen=True, slots=True)
 class RequestOptions:
-    """What a caller asks for beside the input: by headers, by the query, by the key."""
+    """What a caller asks for beside the input: by headers, by the query, by the key; its test."""
 
     # The key's id: the part before the colon. Its secret is kept nowhere.
     key: str = ""
@@ -193,6 +193,8 @@ class RequestOptions:
     tags: tuple[str, ...] = ()
     # Faults that the request itself names, as they were written.
     faults: tuple[str, ...] = ()
+    # The id of the test that ran; empty where nobody said.
+    test: str = ""
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ much waits, and soon after the first where somebody hears of findings as they ar
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from falkit_mock.core import count
@@ -56,7 +56,6 @@ class Watcher:
         self._timer: asyncio.TimerHandle | None = None
         # Whether a listener is to hear of findings soon; who follows the stream of events does.
         self.live = False
-        self._test = ""
         service.closed.append(self._close)
 
     def __call__(self, event: Event) -> None:
@@ -68,19 +67,6 @@ class Watcher:
         elif self._timer is None and (self.live or any(self._followers)):
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(_SOON, self.catch_up)
-
-    @property
-    def test(self) -> str:
-        """The id of the test that runs, which findings are made in; empty for none."""
-        return self._test
-
-    @test.setter
-    def test(self, name: str) -> None:
-        # What waits is of the test before.
-        self.catch_up()
-        self._test = name
-        if self._looking is not None:
-            self._looking.test = name
 
     def catch_up(self) -> None:
         """Judge what has happened by now."""
@@ -110,7 +96,7 @@ class Watcher:
             # Lazy: most mocks answer their first calls before anything is judged.
             from falkit_mock.findings.looking import Looking
 
-            self._looking = Looking(self._service, self._catalog, self._test)
+            self._looking = Looking(self._service, self._catalog)
         return self._looking
 
     def _close(self) -> None:
@@ -141,6 +127,17 @@ def watcher_of(service: Service) -> Watcher | None:
     """Return what watches those who call a mock; None where nothing does."""
     found = service.hooks.watcher
     return found if isinstance(found, Watcher) else None
+
+
+def begin_test(services: Iterable[Service], test: str) -> None:
+    """Have what is submitted and found from now on be a test's, by its id; empty for no test's."""
+    # No file and no reply can have half a character in it.
+    test = test.encode(errors="replace").decode()
+    for service in services:
+        if (watcher := watcher_of(service)) is not None:
+            # What waits is of the test before.
+            watcher.catch_up()
+        service.test = test
 
 
 def findings_of(services: Sequence[Service], *, conclude: bool = False) -> list[Finding]:

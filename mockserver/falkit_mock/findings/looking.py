@@ -58,7 +58,7 @@ _log = logging.getLogger("falkit_mock")
 class Looking:
     """Leads events to the rules, and keeps the jobs that are asked for and what was found."""
 
-    def __init__(self, service: Service, catalog: Catalog, test: str = "") -> None:
+    def __init__(self, service: Service, catalog: Catalog) -> None:
         self.service = service
         self.catalog = catalog
         # Requests to fal's hosts, and those of them that failed, not counting early results.
@@ -66,8 +66,8 @@ class Looking:
         # Jobs that were given up while they were watched, findings that weren't kept, and events
         # that no rule could judge.
         self.dropped = self.unkept = self.unjudged = 0
-        # The id of the test that runs.
-        self.test = test
+        # The id of the test of what is judged.
+        self.test = ""
         self._rules = [make(self) for make in RULES]
         self._submitted = self._of("submitted")
         self._ran, self._asked = self._of("ran"), self._of("asked")
@@ -92,7 +92,8 @@ class Looking:
         return found
 
     def look(self, events: Iterable[Event]) -> None:
-        """Have the rules hear of events."""
+        """Have the rules hear of events, which are of the test that runs."""
+        self.test = self.service.test
         for event in events:
             try:
                 if type(event) is RequestAnswered:

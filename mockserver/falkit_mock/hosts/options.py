@@ -45,7 +45,7 @@ def read_options(context: RequestContext, service: Service) -> RequestOptions:
         given[name.decode("latin-1")] = context.headers[name].decode("latin-1").strip()
     query: Mapping[str, str] = _query(context) if context.address.query else {}
     if not given and not query and media is USUAL_LIFECYCLE:
-        return _usual_options(context.record.key)
+        return _usual_options(context.record.key, service.test)
     lifecycle = _lifecycle(given, media)
     return RequestOptions(
         key=context.record.key,
@@ -59,6 +59,7 @@ def read_options(context: RequestContext, service: Service) -> RequestOptions:
         media_acl=lifecycle.acl.text(),
         tags=_tags(context, given["x-fal-tags"]) if "x-fal-tags" in given else (),
         faults=named_by(context, OPERATIONS[context.address.role]),
+        test=service.test,
     )
 
 
@@ -93,9 +94,9 @@ def _host_of(origin: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _usual_options(key: str) -> RequestOptions:
+def _usual_options(key: str, test: str) -> RequestOptions:
     """Return the options of a key's request that asks for nothing out of the ordinary."""
-    return RequestOptions(key=key)
+    return RequestOptions(key=key, test=test)
 
 
 def _query(context: RequestContext) -> Mapping[str, str]:

@@ -65,8 +65,8 @@ class Service:
         # The files of this machine that outputs have which rules pin.
         self._given: set[str] = set()
         self.media = Media(store, self.uploads, clock, self._given)
-        # What happens here, for whoever listens.
-        self.events = Events()
+        # What happens here, for whoever listens; the id of the test that runs, if somebody said.
+        self.events, self.test = Events(), ""
         self.closing = False
         self.outcomes = Outcomes(settings, store, self.media, self.identity)
         self._planner = Planner(settings, clock, store)

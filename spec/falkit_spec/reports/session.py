@@ -69,6 +69,7 @@ def _job(job: Mapping[str, Any], session: Session) -> str:
         "request": job["request_id"],
         "submitted": _moment(job["created"]),
         "key": job["key"],
+        "test": job["test"],
         "webhook": job["options"].get("webhook"),
         "error": job["error"],
         **{f"file {place}": _file(one) for place, one in enumerate(files, 1)},

@@ -186,7 +186,7 @@ function Seen({ one }) {
       /></span>
     </p>
     <p class="dim">
-      ${about.join(" · ")}${test && html` ·${" "}<a href=${href("findings", "", { test })}>${test}</a>`}
+      ${about.join(" · ")}${test && html` ·${" "}<a href=${href("findings", "", { test })}>${test}</a> ·${" "}<${Link} to="jobs" query=${{ test }}>Its jobs<//>`}
       ${id && html` · ${one.code !== "unlisted-endpoint" && html`<${Link} to="jobs" rest=${id}>Job<//>${" "}· `}<${Link} to="requests" query=${{ request_id: id }}>Requests<//>`}
     </p>
   </li>`;

@@ -218,6 +218,10 @@ function About({ job }) {
       ["Priority", options.priority === "normal" ? null : options.priority],
       ["Start within", options.start_within === null ? null : duration(options.start_within)],
       ["Tags", options.tags?.length ? options.tags.map(String).join(", ") : null],
+      [
+        "Test",
+        job.test && html`<${Link} to="jobs" query=${{ test: job.test }}>${job.test}<//>`,
+      ],
     ]}
   />`;
 }

@@ -8,13 +8,13 @@ import { go, href } from "../router.js";
 
 export const title = "Jobs";
 
-const FILTERS = ["status", "endpoint", "key", "text"];
+const FILTERS = ["status", "endpoint", "key", "test", "text"];
 
 export function Jobs({ params: { query } }) {
   const wanted = Object.fromEntries(FILTERS.map((name) => [name, query[name]]));
   const filtered = FILTERS.some((name) => wanted[name]);
   const of = JSON.stringify(wanted);
-  const rows = useMemo(() => new Rows((offset, limit, signal) => read(wanted, offset, limit, signal), Boolean(wanted.status || wanted.text)), [of]);
+  const rows = useMemo(() => new Rows((offset, limit, signal) => read(wanted, offset, limit, signal), Boolean(wanted.status || wanted.test || wanted.text)), [of]);
   useEffect(() => {
     // Typing in a filter reads once it pauses.
     const wait = setTimeout(() => ready.then(() => rows.load()), filtered ? 150 : 0);
@@ -34,6 +34,7 @@ export function Jobs({ params: { query } }) {
         <${Filter} name="status" label="Status" options=${CHOICES} />
         <${Filter} name="endpoint" label="Endpoint" placeholder="fal-ai/ltx-2/*" />
         <${Filter} name="key" label="Key" />
+        <${Filter} name="test" label="Test" placeholder="*test_video.py*" />
       </form>
     </div>
     ${error && html`<${Failure} error=${error} again=${() => rows.load()} />`}
@@ -79,7 +80,7 @@ function fits({ key, endpoint_id }, wanted) {
   return !wanted.endpoint || glob(wanted.endpoint).test(endpoint_id);
 }
 
-const glob = (pattern) => new RegExp(`^${pattern.replace(/[.+^${}()|\\]/g, "\\$&").replace(/\*/g, ".*").replace(/\?/g, ".")}$`);
+const glob = (pattern) => new RegExp(`^${pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&").replace(/\*/g, ".*").replace(/\?/g, ".")}$`);
 
 const HEAD = html`<span role="columnheader">Status</span><span role="columnheader"><span class="sr">Output</span></span>
   <span role="columnheader">Endpoint</span><span role="columnheader">Prompt</span><span role="columnheader">Key</span>
