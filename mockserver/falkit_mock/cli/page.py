@@ -30,7 +30,8 @@ def open_(mock: RunningMock, only_print: bool) -> None:
     """
     found = urlsplit(str(mock.post("/page")["url"]))
     url = mock.url.rstrip("/") + found.path + (f"?{found.query}" if found.query else "")
-    if mock.key:
+    # Anywhere else a key is no more than one of the filters.
+    if mock.key and mock.get("/health")["settings"]["tenants"]:
         url += f"#/jobs?key={quote(mock.key, safe='')}"
     if only_print or not _open(url):
         click.echo(url)

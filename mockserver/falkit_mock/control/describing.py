@@ -16,7 +16,7 @@ from falkit_mock.outputs.kinds import MEDIA_TYPES
 from falkit_mock.service.billing import Entry, charge, readable
 from falkit_mock.service.files import path_of
 from falkit_mock.service.service import Service
-from falkit_mock.service.status import error_of
+from falkit_mock.service.status import EXPIRED, error_of
 from falkit_mock.store import Given
 from falkit_spec import JSON, Catalog
 
@@ -65,7 +65,7 @@ async def job_details(job: Job, service: Service, catalog: Catalog) -> dict[str,
         await service.outcome(job)
         job = service.store.get(job.id) or job
     now = service.clock.now()
-    outcome = outcome_by(job, now)
+    outcome, closes = outcome_by(job, now), service.retention.closes(job)
     options: dict[str, JSON] = {
         name: None if value == math.inf else value for name, value in asdict(job.options).items()
     }
@@ -79,7 +79,8 @@ async def job_details(job: Job, service: Service, catalog: Catalog) -> dict[str,
         "queue_position": service.place(job, now),
         "run": finite(job.run),
         "ready": finite(job.ready),
-        "expires": finite(service.retention.closes(job)),
+        "expires": finite(closes),
+        "expired": job.ends <= now and closes <= now,
         "input": readable(service.store.input(job.id)),
         "outcome": None if outcome is None else _outcome(outcome),
         "options": options,
@@ -168,7 +169,8 @@ def urls_in(value: JSON | NotJson) -> Iterator[str]:
 def _outcome(outcome: Outcome) -> dict[str, JSON]:
     return {
         "status_code": outcome.status_code,
-        "headers": {**outcome.headers},
+        # Not the model's: `expired` tells it.
+        "headers": {name: text for name, text in outcome.headers.items() if name != EXPIRED},
         "body": readable(outcome.body),
         "error": outcome.error,
         "error_type": outcome.error_type,

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote_plus
 
 from falkit_mock.core import MASK, REAL_KEY, is_secret, masked
 from falkit_mock.core.identity import key_id
-from falkit_mock.core.transcripts import MOST, Body, Transcript
+from falkit_mock.core.transcripts import MOST, PIECES, Body, Transcript
 from falkit_spec import JSON
 
 # What tells secrets by its name, beside what the names of secrets have in them.
@@ -33,10 +33,10 @@ def transcript_json(found: Transcript) -> dict[str, JSON]:
         response = {
             "status_code": record.status,
             "headers": _headers(found.replied.items()),
-            **_body(found.body),
+            **_body(found.body, "pieces"),
         }
     request: dict[str, JSON] = {"target": masked(target), "headers": _headers(headers)}
-    return {**record.as_json(), "request": {**request, **_body(found.sent)}, "response": response}
+    return {**record.as_json(), "request": {**request, **_body(found.sent, "unread")}, "response": response}
 
 
 def _pair(pair: str) -> str:
@@ -63,13 +63,17 @@ def _header(name: str, value: str) -> str:
     return MASK if name in _HEADERS or is_secret(name) else _masked(value)
 
 
-def _body(body: Body) -> dict[str, JSON]:
-    if not isinstance(body, bytes):
-        return {"size": body, "body": None}
+def _body(body: Body, none: str) -> dict[str, JSON]:
+    """Return a body as text, or why it isn't there; `none` says why one is that is None."""
+    if body is None or body == PIECES:
+        return {"size": None, "body": None, "left_out": none if body is None else "pieces"}
+    if isinstance(body, int):
+        return {"size": body, "body": None, "left_out": "long"}
     try:
-        return {"size": len(body), "body": _masked(_VALUE.sub(rf'\1"{MASK}"', body.decode()))}
+        text = _masked(_VALUE.sub(rf'\1"{MASK}"', body.decode()))
     except UnicodeDecodeError:
-        return {"size": len(body), "body": None}
+        return {"size": len(body), "body": None, "left_out": "binary"}
+    return {"size": len(body), "body": text, "left_out": None}
 
 
 def _masked(text: str) -> str:

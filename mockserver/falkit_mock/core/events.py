@@ -157,11 +157,12 @@ class RequestRecord:
     # Real milliseconds to the end of the reply; None until then.
     ms: float | None = None
     # Told by no API and kept in no state: the program, as it names itself (User-Agent); the real
-    # moment at which the request came, in seconds of a clock of its own (perf_counter); and whether
-    # a stream of statuses was read to its end.
+    # moment at which the request came, in seconds of a clock of its own (perf_counter); whether a
+    # stream of statuses was read to its end; and whether the mock's own page called.
     agent: bytes = field(default=b"", repr=False, compare=False)
     began: float = field(default=0.0, repr=False, compare=False)
     completed: bool = field(default=False, repr=False, compare=False)
+    own: bool = field(default=False, repr=False, compare=False)
 
     def as_json(self) -> dict[str, JSON]:
         """Return it as the control API lists it."""

@@ -99,7 +99,12 @@ def is_own(path: str, method: str, headers: Mapping[bytes, bytes], *, page: bool
 def is_of_page(path: str, headers: Mapping[bytes, bytes]) -> bool:
     """Tell whether a request for the mock itself is the page's, or for the page."""
     files = path == PAGE or path.startswith(f"{PAGE_FILES}/")
-    return files or headers.get(b"x-falkit-client") == b"page"
+    return files or of_page(headers)
+
+
+def of_page(headers: Mapping[bytes, bytes]) -> bool:
+    """Tell whether the page says that it calls, be it the control API or a model."""
+    return headers.get(b"x-falkit-client") == b"page"
 
 
 def is_file_of_page(method: str, headers: Mapping[bytes, bytes]) -> bool:

@@ -14,8 +14,10 @@ from falkit_mock.core.events import RequestRecord
 # How many there are; bytes of a body that is short, of the longest that is kept, and of all that
 # aren't short.
 MOST, _SHORT, _LONGEST, _BYTES = 300, 1 << 14, 1 << 18, 8 << 20
-# A body, or how long it was; None for one that came or went piece by piece.
+# A body, or how long it was; PIECES for one that came piece by piece, and None for one that wasn't
+# read, or went piece by piece.
 Body: TypeAlias = bytes | int | None
+PIECES = -1
 _Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 
@@ -55,12 +57,13 @@ class Transcripts:
         record: RequestRecord,
         headers: _Headers,
         query: bytes,
-        sent: bytes | None,
+        sent: Body,
         replied: Mapping[str, str] | None,
         body: bytes | None,
     ) -> None:
         """Keep one, and let go of the oldest; `headers` and `replied` are no longer changed."""
-        if (sent is None or len(sent) <= _SHORT) and (body is None or len(body) <= _SHORT):
+        short = not isinstance(sent, bytes) or len(sent) <= _SHORT
+        if short and (body is None or len(body) <= _SHORT):
             self._kept.append((record, headers, query, sent, replied, body))
         else:
             whole = self._held(sent), self._held(body)
@@ -79,8 +82,8 @@ class Transcripts:
         self._long.clear()
         self._size = 0
 
-    def _held(self, body: bytes | None) -> object:
-        if body is None or len(body) <= _SHORT:
+    def _held(self, body: Body) -> object:
+        if not isinstance(body, bytes) or len(body) <= _SHORT:
             return body
         if len(body) > _LONGEST:
             return len(body)

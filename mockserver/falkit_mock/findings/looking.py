@@ -98,7 +98,8 @@ class Looking:
             try:
                 if type(event) is RequestAnswered:
                     record = event.record
-                    if record.fal:
+                    # Whoever tries something on the page is not the program.
+                    if record.fal and not record.own:
                         self._request(record)
                 elif isinstance(event, DeliveryAttempted):
                     _tell(self._delivered, event)

@@ -19,7 +19,8 @@ from falkit_mock.core.errors import (
 )
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.identity import BadToken, check, check_hub_token, key_id
-from falkit_mock.core.network import RUN
+from falkit_mock.core.network import RUN, of_page
+from falkit_mock.core.transcripts import PIECES, Body
 from falkit_mock.hosts.addresses import Address
 from falkit_mock.hosts.replies import Reply, json_reply
 from falkit_mock.service import BadLifecycle, Lifecycle
@@ -66,8 +67,9 @@ class Connection(Protocol):
 class RequestContext:
     """One request: what it says, read once, and what is noted of it on its way to a reply."""
 
-    # The body, once it was read as a whole; and whether listeners are told of the request.
-    sent: bytes | None = None
+    # The body, once it was read as a whole, or else that it was read piece by piece; and whether
+    # listeners are told of the request.
+    sent: Body = None
     told = True
 
     def __init__(
@@ -105,6 +107,8 @@ class RequestContext:
         # Not by name, which takes longer.
         record.agent = headers.get(b"user-agent", b"")
         record.began = self.began
+        if self.named and of_page(headers):
+            record.own = True
 
     @cached_property
     def query(self) -> QueryParams:
@@ -140,7 +144,7 @@ class RequestContext:
 
     async def stream(self) -> AsyncGenerator[bytes]:
         """Yield the body as it comes; raise ClientDisconnect if the caller hangs up."""
-        more = True
+        more, self.sent = True, PIECES
         while more:
             message = await self.receive()
             if message["type"] == "http.disconnect":

@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from html import escape
 from typing import Any
 
+from falkit_spec.facts import dollars
 from falkit_spec.findings import Report
 from falkit_spec.reports.page import folded, html_of, text
 from falkit_spec.reports.words import counted, plain
@@ -60,10 +62,12 @@ def _jobs(session: Session) -> str:
 def _job(job: Mapping[str, Any], session: Session) -> str:
     end, code = job["result"], job["status_code"]
     state = {"ok": "Done", "failed": f"Failed {code}", "cancelled": "Cancelled"}.get(end)
+    if state is None and job["status"] != "COMPLETED" and job["progression"] == "held":
+        state = "Held"
     state = state or {"IN_QUEUE": "Queued", "IN_PROGRESS": "Running"}.get(job["status"], "Ended")
     files = session.files.get(job["request_id"], [])
     picture = next((found for one in files if (found := session.pictures.get(one["url"]))), "")
-    cost = "" if job["cost"] is None else f"${job['cost']}"
+    cost = "" if job["cost"] is None else dollars(Decimal(job["cost"]))
     outcome = job["outcome"] if end else None
     facts = {
         "request": job["request_id"],

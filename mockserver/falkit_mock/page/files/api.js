@@ -2,6 +2,8 @@
 import { batch, signal } from "./vendor/signals.js";
 
 const BASE = "/__falkit";
+/** By which the mock tells this page from the programs that it is about. */
+export const PAGE_CALLS = { "x-falkit-client": "page" };
 /** Kinds of events, as docs/control.md lists them. */
 const KINDS = [
   "request_answered", "job_changed", "delivery_attempted", "call_left", "connection_refused",
@@ -40,7 +42,7 @@ export class ApiError extends Error {
 export async function call(method, path, { query = {}, body, signal, raw } = {}) {
   // Whether calls name a key is known once the mock has said whether each has a mock of its own.
   if (path !== "/health") await greeted;
-  const headers = { "x-falkit-client": "page" };
+  const headers = { ...PAGE_CALLS };
   let sent = body;
   if (body !== undefined && !(body instanceof Blob)) {
     headers["content-type"] = "application/json";

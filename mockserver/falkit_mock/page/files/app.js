@@ -166,9 +166,23 @@ function Help() {
   <//>`;
 }
 
+// What has the focus may go, or be out of use for a while, and the focus with it: one goes on from there, or from the heading.
+let [focused, lost] = [null, false];
+addEventListener("focusin", ({ target }) => (focused = target));
+new MutationObserver(() => {
+  if (document.activeElement !== document.body || !focused || focused.closest(".row")) return;
+  const gone = !focused.isConnected;
+  if (gone || (lost && !focused.disabled)) (gone ? document.querySelector("main h1") : focused)?.focus({ preventScroll: true });
+  lost = focused.disabled;
+}).observe(document.body, { subtree: true, childList: true, attributeFilter: ["disabled"] });
+
 let leading = -Infinity;
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && event.target.matches?.("input, textarea, select")) return event.target.blur();
+  if (event.key === "Escape" && event.target.matches?.("input, textarea, select")) {
+    // A browser empties a field for searching without telling, and the filter would stay.
+    if (event.target.type === "search") event.preventDefault();
+    return event.target.blur();
+  }
   if (!keysAreFree(event) || event.defaultPrevented) return;
   if (event.timeStamp - leading < 1500) {
     leading = -Infinity;

@@ -1,4 +1,5 @@
 /** A field of a form that takes a file: dropped or chosen, then uploaded or sent as a data URI; or a URL. */
+import { PAGE_CALLS } from "./api.js";
 import { bytes, line } from "./format.js";
 import { kindOf, local } from "./media.js";
 import { Tabs, html, signal, useEffect, useRef, useState } from "./parts.js";
@@ -19,12 +20,12 @@ export async function urlOf(file, key) {
   const type = file.type || "application/octet-stream";
   const reply = await fetch("/rest.fal.ai/storage/upload/initiate?storage_type=fal-cdn-v3", {
     method: "POST",
-    headers: { authorization: `Key ${key}`, "content-type": "application/json" },
+    headers: { ...PAGE_CALLS, authorization: `Key ${key}`, "content-type": "application/json" },
     body: JSON.stringify({ file_name: file.name, content_type: type }),
   });
   if (!reply.ok) throw new Error(`The upload was refused: ${reply.status} ${line(await reply.text())}`);
   const { upload_url: to, file_url: url } = await reply.json();
-  const put = await fetch(local(to) ?? to, { method: "PUT", headers: { "content-type": type }, body: file });
+  const put = await fetch(local(to) ?? to, { method: "PUT", headers: { ...PAGE_CALLS, "content-type": type }, body: file });
   if (!put.ok) throw new Error(`The upload failed: ${put.status} ${line(await put.text())}`);
   return url;
 }

@@ -1,8 +1,8 @@
 /** A form for an endpoint's input, built by the shapes in its document. What isn't changed isn't sent. */
-import { line, plural } from "./format.js";
+import { line, plural, told } from "./format.js";
 import { FileField, FileWay, FilesDrop } from "./file_field.js";
-import { blank, fileAt, fileKind, fits, isLong, read, takes } from "./schema.js";
-import { Icon, Tabs, html, useId, useState } from "./parts.js";
+import { blank, fileAt, fileKind, fits, isLong, isObject, read, takes } from "./schema.js";
+import { Icon, Tabs, html, signal, useEffect, useId, useState } from "./parts.js";
 
 /**
  * @param {object} props
@@ -115,7 +115,7 @@ function Choice({ id, name, named, field, required, value, put, path, context })
       <input type="radio" name=${id} value=${JSON.stringify(one)} checked=${same(one, shown)} onChange=${() => choose(one)} />
       <span>${written(one)}</span>${reasons.has(one) && html`<span class="sr"> not with the others: ${reasons.get(one)}</span>`}${same(one, fallback) && html`<span class="sr"> (default)</span>`}
     </label>`)}</div>
-    ${strange && html`<p class="dim">Now <code>${written(value)}</code>, which is none of them.</p>`}${why}`;
+    ${strange && html`<p class="dim">Now <code>${told(value)}</code>, which is none of them.</p>`}${why}`;
 }
 
 const placeholderOf = ({ schema, default: byDefault }) => {
@@ -187,7 +187,7 @@ function Properties({ id, name, field, required, value, put, path, context }) {
   const [open, setOpen] = useState(null);
   // A document may lead into itself, so what is deep opens on demand only.
   const shown = open ?? (value !== undefined || (required && path.length < 5));
-  const object = value && typeof value === "object" && !Array.isArray(value) ? value : {};
+  const object = isObject(value) ? value : {};
   const change = (key) => (one) => {
     const next = withKey(object, key, one);
     put(Object.keys(next).length || required || typeof path.at(-1) === "number" ? next : undefined);
@@ -228,24 +228,31 @@ function Raw({ id, named, value, put }) {
   return html`<${JsonText} id=${id} named=${named} value=${value} put=${put} />`;
 }
 
-/** A value as JSON that can be edited; what isn't JSON yet is kept as it is typed, and said. */
-export function JsonText({ id, value, put, named, rows = 4 }) {
+/** How many fields have text that isn't JSON yet: what would be sent isn't what one sees. */
+export const unread = signal(0);
+
+/** A value as JSON that can be edited; what isn't JSON yet, or no `object`, is kept as it is typed, and said. */
+export function JsonText({ id, value, put, named, object, rows = 4 }) {
   const [typed, type] = useState(null);
-  const same = typed !== null && typed.error === null && JSON.stringify(typed.value) === JSON.stringify(value);
-  const text = typed !== null && (typed.error || same) ? typed.text : value === undefined ? "" : JSON.stringify(value, null, 2);
-  const edit = ({ target }) => {
-    if (!target.value.trim()) {
-      type({ text: target.value, error: null, value: undefined });
-      return put(undefined);
-    }
+  const now = JSON.stringify(value);
+  // Once the value is another one, what was typed is over.
+  const mine = typed?.now === now ? typed : null;
+  const error = mine?.error;
+  useEffect(() => {
+    if (!error) return;
+    unread.value += 1;
+    return () => (unread.value -= 1);
+  }, [!error]);
+  const edit = ({ target: { value: text } }) => {
     try {
-      const next = JSON.parse(target.value);
-      type({ text: target.value, error: null, value: next });
+      const next = text.trim() ? JSON.parse(text) : object ? {} : undefined;
+      if (object && !isObject(next)) throw new Error("an object is needed, in {}");
+      type({ text, now: JSON.stringify(next) });
       put(next);
-    } catch (error) {
-      type({ text: target.value, error: error.message });
+    } catch (wrong) {
+      type({ text, now, error: wrong.message });
     }
   };
-  return html`<textarea id=${id} ...${named} rows=${rows} spellcheck=${false} value=${text} aria-invalid=${typed?.error ? "true" : undefined} onInput=${edit} onBlur=${() => typed?.error || type(null)}></textarea>
-    ${typed?.error && html`<p class="error" role="alert"><${Icon} name="failed" /><span>Not JSON yet: ${typed.error}</span></p>`}`;
+  return html`<textarea id=${id} ...${named} rows=${rows} spellcheck=${false} value=${mine ? mine.text : value === undefined ? "" : JSON.stringify(value, null, 2)} aria-invalid=${error ? "true" : undefined} onInput=${edit} onBlur=${() => error || type(null)}></textarea>
+    ${error && html`<p class="error" role="alert"><${Icon} name="failed" /><span>Not JSON yet: ${error}</span></p>`}`;
 }

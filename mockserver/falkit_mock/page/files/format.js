@@ -76,6 +76,13 @@ export function line(text, most = 200) {
   return flat.length > most ? `${flat.slice(0, most - 1)}…` : flat;
 }
 
+/** Return a value in a line; text that could be another value has its quotes. */
+export const told = (value) =>
+  typeof value === "string" && Number.isNaN(Number(value)) && !/^(true|false|null)$/.test(value) ? value : JSON.stringify(value);
+
+/** Return an error of fal's: the field that it is about, where there is one, and what is wrong. */
+export const errorText = ({ loc = [], msg }) => [loc.slice(1).join("."), msg].filter(Boolean).join(": ");
+
 /** Languages that `codeOf` writes, by what they are called. */
 export const LANGUAGES = { curl: "curl", python: "Python", javascript: "JavaScript", client: "falkit_client" };
 
@@ -145,7 +152,7 @@ const WRITERS = {
   },
 };
 
-const LEFT_OUT = /^(host|content-length|connection|accept-encoding|accept|user-agent|transfer-encoding)$/i;
+const LEFT_OUT = /^(x-falkit-client|host|content-length|connection|accept-encoding|accept|user-agent|transfer-encoding)$/i;
 
 /**
  * Return a request of the log as code that sends it to this mock again, by its languages; a masked key is `falkit`.

@@ -155,7 +155,7 @@ export function Thumbnail({ url, type }) {
 }
 
 /** A file as one sees or hears it, and what was measured of it, which `tell` gets as it is known. */
-export function Media({ file, tell }) {
+export function Media({ file, gone, tell }) {
   const { url, type, name, path } = file;
   const here = local(url);
   const kind = kindOf(url, type);
@@ -167,7 +167,7 @@ export function Media({ file, tell }) {
     const stop = new AbortController();
     fetch(here, { method: "HEAD", signal: stop.signal }).then(
       (reply) => {
-        if (!reply.ok) return setBroken(`The file is not there: ${reply.status}`);
+        if (!reply.ok) return setBroken(gone ? "The file has expired, too." : `The file is not there: ${reply.status}`);
         learn({
           size: Number(reply.headers.get("content-length")) || null,
           type: reply.headers.get("content-type"),
@@ -221,7 +221,7 @@ export function Media({ file, tell }) {
       !here
         ? html`<p class="dim">At another host, so this page doesn't fetch it.</p>`
         : broken
-          ? html`<p class="error">${broken}</p>`
+          ? html`<p class=${gone ? "dim" : "error"}>${broken}</p>`
           : (shown?.() ?? html`<${Plain} kind=${kind} url=${url} />`)
     }
     <figcaption>

@@ -1,6 +1,6 @@
 /** What views are made of. Views import Preact, signals and `html` from here. */
-import { connection } from "./api.js";
-import { count, line } from "./format.js";
+import { connection, now } from "./api.js";
+import { count, line, told } from "./format.js";
 import { href, route, setQuery } from "./router.js";
 import htm from "./vendor/htm.js";
 import { useEffect, useId, useRef, useState } from "./vendor/hooks.js";
@@ -68,11 +68,11 @@ export function Icon({ name }) {
 }
 
 /** Return what a job is by a moment: a name of a shape above. A job is as the control API has it. */
-export function stateOf(job, now) {
+export function stateOf(job, moment) {
   if (job.status !== "COMPLETED") {
     if (job.progression === "held") return "held";
     // Its moments are known, so no event is needed to tell that they have come.
-    const started = job.starts !== null && job.starts <= now;
+    const started = job.starts !== null && job.starts <= moment;
     return job.status === "IN_PROGRESS" || (started && job.progression === "clock") ? "running" : "queued";
   }
   if (job.result === "cancelled") return "cancelled";
@@ -83,6 +83,9 @@ export const STATES = {
   queued: "Queued", running: "Running", held: "Held", done: "Done",
   failed: "Failed", cancelled: "Cancelled",
 };
+
+/** Whether a job's result is gone, by a button or because its time is over. */
+export const isExpired = (job) => job.status === "COMPLETED" && job.expires !== null && job.expires <= now();
 
 /** A state by shape, word and colour. */
 export function StatusMark({ state, children }) {
@@ -156,7 +159,7 @@ function Scalar({ value }) {
   const [whole, setWhole] = useState(false);
   if (typeof value !== "string") return html`<span class="value ${typeof value}">${value && typeof value === "object" ? (Array.isArray(value) ? "[]" : "{}") : String(value)}</span>`;
   const cut = value.length > 400 && !whole;
-  return html`<span class="value string" dir="auto">${cut ? value.slice(0, 300) : value}${cut && html`<button class="plain" onClick=${() => setWhole(true)}>… ${count(value.length)} characters, show all</button>`}</span>`;
+  return html`<span class="value string" dir="auto">${cut ? value.slice(0, 300) : told(value)}${cut && html`<button class="plain" onClick=${() => setWhole(true)}>… ${count(value.length)} characters, show all</button>`}</span>`;
 }
 
 /** A sentence in which what stands between backticks is code. */
@@ -255,9 +258,16 @@ export function useRead(read, of) {
     );
     return () => stop.abort();
   }, [...of, turn]);
-  // A connection that comes back is worth another try.
-  useEffect(() => connection.subscribe((is) => is === "live" && state.error && setTurn((one) => one + 1)), [state.error]);
-  return { ...state, again: () => setTurn((one) => one + 1) };
+  const again = () => setTurn((one) => one + 1);
+  // A connection that comes back is worth another try; one that was there all along is no reason.
+  useEffect(() => {
+    let before = connection.value;
+    return connection.subscribe((is) => {
+      if (is === "live" && before !== is && state.error) again();
+      before = is;
+    });
+  }, [state.error]);
+  return { ...state, again };
 }
 
 export { line };

@@ -32,8 +32,11 @@ export function href(name, rest = "", query = {}) {
 
 /** The route that is shown. */
 export const route = signal(parse(location.hash));
+/** What was opened of the list that is shown again, by its view and id: where one goes on. */
+export const opened = { of: route.value.name, id: route.value.rest };
 addEventListener("hashchange", () => {
-  route.value = parse(location.hash);
+  const { name, rest } = (route.value = parse(location.hash));
+  if (rest || name !== opened.of) Object.assign(opened, { of: name, id: rest });
 });
 
 /** Show another view, which the browser's back button leaves again. */

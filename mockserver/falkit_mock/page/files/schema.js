@@ -26,6 +26,8 @@ function branchesOf(schema, root, deep = 6) {
   return [schema];
 }
 
+export const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
 const isNull = (schema) => schema.type === "null" || schema.const === null;
 
 /**
@@ -80,7 +82,7 @@ export function fits(value, node, root) {
   if (field.kind === "list") return Array.isArray(value);
   if (field.kind === "union") return field.branches.some((one) => fits(value, one, root));
   if (field.kind === "json") return true;
-  return typeof value === "object" && !Array.isArray(value) && field.properties.every(([name, , required]) => !required || Object.hasOwn(value, name));
+  return isObject(value) && field.properties.every(([name, , required]) => !required || Object.hasOwn(value, name));
 }
 
 /** Return what a new item of a list, or the chosen branch of a union, begins as. */

@@ -1,6 +1,6 @@
 /** One job: its course, what it was asked, what it answered, and buttons. */
 import { ApiError, follow, get, now, post, ready, tick } from "../api.js";
-import { LANGUAGES, age, codeOf, dateTime, duration, money, shortId } from "../format.js";
+import { LANGUAGES, age, codeOf, dateTime, duration, errorText, money, shortId } from "../format.js";
 import {
   Codes,
   Copy,
@@ -13,6 +13,7 @@ import {
   STATES,
   StatusMark,
   html,
+  isExpired,
   stateOf,
   useEffect,
   useMemo,
@@ -39,7 +40,7 @@ const PARTS = {
   finding_made: "findings",
 };
 
-export function Job({ params: { rest: id } }) {
+export function Job({ params: { rest: id, query } }) {
   const job = useRead(
     (signal) => ready.then(() => get(`/jobs/${encodeURIComponent(id)}`, {}, { signal })),
     [id],
@@ -110,19 +111,19 @@ export function Job({ params: { rest: id } }) {
     <header class="jobhead">
       <div>
         <p class="crumb">
-          <${Link} to="jobs">Jobs<//> / <code>${id}</code>${" "}
+          <${Link} to="jobs" query=${query}>Jobs<//> / <code>${id}</code>${" "}
           <${Copy} text=${id} label="Copy the job's id" />
         </p>
         <h1 tabindex="-1">
           ${
             one
-              ? html`<${State} job=${one} /> <${EndpointId} id=${one.endpoint_id} />`
+              ? html`<${State} job=${one} /> <${Expired} job=${one} /><${EndpointId} id=${one.endpoint_id} />`
               : `Job ${shortId(id)}`
           }
         </h1>
         ${one && html`<${About} job=${one} />`}
       </div>
-      ${one && html`<${Actions} job=${one} again=${job.again} />`}
+      ${one && html`<${Actions} job=${one} query=${query} again=${job.again} />`}
     </header>
     ${
       gone &&
@@ -131,7 +132,7 @@ export function Job({ params: { rest: id } }) {
           ${one ? "What you see is what there was. " : "Perhaps it was never here. "}Or else the
           mock was reset or started anew, or the job was forgotten after its time.
         </p>
-        <p><${Link} to="jobs">Go to the jobs<//></p><//
+        <p><${Link} to="jobs" query=${query}>Go to the jobs<//></p><//
       >`
     }
     ${job.error && !gone && html`<${Failure} error=${job.error} again=${job.again} />`}
@@ -194,6 +195,11 @@ const optional = (asked) =>
     if (error.name === "AbortError") throw error;
     return null;
   });
+
+function Expired({ job }) {
+  tick.value;
+  return isExpired(job) && html`<${StatusMark} state="expired">Expired<//> `;
+}
 
 function About({ job }) {
   tick.value;
@@ -291,8 +297,7 @@ const nameOf = (value) =>
 function reason({ outcome, error }) {
   const detail = outcome?.body?.detail;
   if (typeof detail === "string") return detail;
-  if (Array.isArray(detail))
-    return detail.map(({ loc, msg }) => `${(loc ?? []).slice(1).join(".")}: ${msg}`).join("; ");
+  if (Array.isArray(detail)) return detail.map(errorText).join("; ");
   return error ?? outcome?.error ?? "";
 }
 

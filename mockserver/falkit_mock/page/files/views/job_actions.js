@@ -6,6 +6,7 @@ import {
   Failure,
   attempt,
   html,
+  isExpired,
   say,
   stateOf,
   useId,
@@ -23,7 +24,7 @@ const SAID = {
   fail: "The job has failed",
 };
 
-export function Actions({ job, again }) {
+export function Actions({ job, query, again }) {
   tick.value;
   const [dialog, setDialog] = useState(null);
   const [busy, setBusy] = useState(false);
@@ -41,7 +42,7 @@ export function Actions({ job, again }) {
     try {
       const { request_id: made } = await post(`/jobs/${id}/again`);
       say(`Submitted again, as job ${shortId(made)}`);
-      go("jobs", made);
+      go("jobs", made, query);
     } catch (error) {
       say(error.message, true);
     }
@@ -49,11 +50,15 @@ export function Actions({ job, again }) {
   const buttons = over
     ? [
         ["Submit again", repeat],
-        [
-          "Expire",
-          () => act("expire"),
-          "Forget it as fal does after its time: then its status and result are 404",
-        ],
+        ...(isExpired(job)
+          ? []
+          : [
+              [
+                "Expire",
+                () => act("expire"),
+                "Forget it as fal does after its time: then its status and result are 404",
+              ],
+            ]),
       ]
     : [
         held

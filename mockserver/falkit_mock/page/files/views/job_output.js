@@ -1,8 +1,8 @@
 /** What a job answered: files as one sees or hears them, what was asked and measured, the body. */
 import { get, now, tick } from "../api.js";
-import { duration } from "../format.js";
+import { duration, told } from "../format.js";
 import { Media, filesIn, local } from "../media.js";
-import { Code, Facts, Json, Tabs, html, stateOf, useRead, useState } from "../parts.js";
+import { Code, Facts, Json, Tabs, html, isExpired, stateOf, useRead, useState } from "../parts.js";
 
 /** Fields of inputs that ask for a size, a length or a rate, by what is measured of the file. */
 const ASKED = {
@@ -40,12 +40,14 @@ export function Output({ job, endpoint }) {
     </p>`;
   }
   if (!outcome) return html`<p class="dim">It has none.</p>`;
+  const gone = isExpired(job);
   const body = outcome.body;
   const files = outcome.status_code < 400 ? filesIn(body) : [];
   const headers = Object.entries(outcome.headers ?? {});
   const facts = Object.fromEntries((known.value?.files ?? []).map((one) => [one.url, one.facts]));
   const all = files.map(({ url }) => ({ ...facts[local(url)], ...measured[url] }));
-  return html`<${Tabs}
+  return html`${gone && html`<p class="dim">It has expired: whoever asks for the status or the result is answered 404.</p>`}
+    <${Tabs}
       names=${["Shown", "JSON"]}
       chosen=${seen}
       choose=${see}
@@ -58,7 +60,7 @@ export function Output({ job, endpoint }) {
             label="Output"
           />`
         : html` ${files.map(
-              (file) => html`<${Media} key=${file.url} file=${file} tell=${learn(file.url)} />`,
+              (file) => html`<${Media} key=${file.url + gone} file=${file} gone=${gone} tell=${learn(file.url)} />`,
             )}
             ${files.length > 0 && html`<${Compared} ...${{ job, endpoint, all }} />`}
             <${Spoken} body=${body} />
@@ -81,8 +83,7 @@ function Compared({ job, endpoint, all }) {
       .map((name) => [name, job.input?.[name] ?? defaults[name], job.input?.[name] === undefined])
       .filter(([, value]) => value !== undefined && value !== null);
     return said.map(([name, value, dim]) => {
-      const text = typeof value === "object" ? JSON.stringify(value) : String(value);
-      const whole = `${name} ${text}${dim ? " (default) " : " "}`;
+      const whole = `${name} ${told(value)}${dim ? " (default) " : " "}`;
       return html`<span key=${name} class=${dim ? "dim" : ""}>${whole}</span>`;
     });
   };

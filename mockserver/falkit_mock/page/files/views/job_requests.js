@@ -1,6 +1,6 @@
 /** The requests that a job is about: submit, polls, streams, result, cancel. */
 import { get } from "../api.js";
-import { duration, exchangeCode, line } from "../format.js";
+import { count, duration, exchangeCode, line } from "../format.js";
 import { Code, Copy, Facts, Failure, Icon, StatusMark, html, useRead, useState } from "../parts.js";
 import { purpose } from "./job_timeline.js";
 
@@ -63,18 +63,25 @@ export function Whole({ request }) {
     <div><h3>Request ${sent && html`<span class="copies">Copy as ${Object.entries(exchangeCode(method, host, sent)).map(([language, text]) => html`<${Copy} key=${language} text=${text} label=${`Copy as ${language}`}>${language}<//>`)}</span>`}</h3>
       ${sent ? html`<p class="target"><code>${method} ${sent.target}</code></p><${Facts} rows=${Object.entries(sent.headers)} />${brings(sent) && html`<${Body} of=${sent} label="Body of the request" />`}` : html`<p class="dim">Not kept.</p>`}</div>
     <div><h3>Response ${got && html`<span class="dim">${got.status_code}</span>`}</h3>
-      ${got ? html`<${Facts} rows=${Object.entries(got.headers)} /><${Body} of=${got} label="Body of the response" />` : html`<p class="dim">There is none yet.</p>`}</div>
+      ${got ? html`<${Facts} rows=${Object.entries(got.headers)} /><${Body} of=${got} label="Body of the response" />` : html`<p class="dim">${value.status === null ? "There is none yet." : "None: the connection was cut, or the caller had gone."}</p>`}</div>
   </div>`;
 }
 
 /** Whether a request has a body: what most GETs haven't needs no words. */
 const brings = ({ body, headers }) => Boolean(body) || "content-length" in headers || "transfer-encoding" in headers;
 
-/** A body of a request or response: JSON laid out, text as it is, and of anything else its size. */
-export function Body({ of, label }) {
-  const { body, size } = of;
-  if (body === null || body === undefined) return html`<p class="dim">${size === null || size === undefined ? "A stream, which isn't kept." : size ? `${size} bytes that aren't text, or too many to keep.` : "Empty."}</p>`;
-  return body === "" ? html`<p class="dim">Empty.</p>` : html`<${Code} text=${pretty(body)} label=${label} />`;
+/** Why a body isn't shown. */
+const WHY = {
+  unread: "Not read: the answer was clear without it.",
+  pieces: "It went piece by piece, and isn't kept.",
+  long: "too many to keep",
+  binary: "which aren't text",
+};
+
+/** A body of a request or response: JSON laid out, text as it is, and of anything else why it isn't there. */
+export function Body({ of: { body, size, left_out: why }, label }) {
+  if (body) return html`<${Code} text=${pretty(body)} label=${label} />`;
+  return html`<p class="dim">${why ? `${size === null ? "" : `${count(size)} bytes, `}${WHY[why]}` : "Empty."}</p>`;
 }
 
 export function pretty(text) {

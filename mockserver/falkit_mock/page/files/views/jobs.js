@@ -41,7 +41,7 @@ export function Jobs({ params: { query } }) {
     ${total === 0 && (filtered
       ? html`<${Empty} title="No job is like that."><p><a href=${href("jobs")}>Show all jobs</a></p><//>`
       : html`<${First} />`)}
-    ${total > 0 && html`<${VirtualList} rows=${rows} label="Jobs" noun="job" head=${HEAD} cells=${cells} open=${({ id }) => go("jobs", id)} />`}
+    ${total > 0 && html`<${VirtualList} rows=${rows} label="Jobs" noun="job" head=${HEAD} cells=${(job) => cells(job, query)} open=${({ id }) => go("jobs", id, query)} />`}
   </div>`;
 }
 
@@ -86,11 +86,11 @@ const HEAD = html`<span role="columnheader">Status</span><span role="columnheade
   <span role="columnheader">Endpoint</span><span role="columnheader">Prompt</span><span role="columnheader">Key</span>
   <span role="columnheader" class="number">Age</span><span role="columnheader" class="number">Cost</span>`;
 
-const cells = (job) => html`
+const cells = (job, query) => html`
   <span role="cell" class="state"><${State} job=${job} /></span>
   <span role="cell" class="thumb">${job.thumbnail && html`<${Thumbnail} key=${job.thumbnail.url} url=${job.thumbnail.url} type=${job.thumbnail.content_type} />`}</span>
   <span role="cell" class="which"><${EndpointId} id=${job.endpoint_id} /></span>
-  <span role="cell" class="what"><a href=${href("jobs", job.id)} dir="auto">${line(job.prompt || "") || html`<span class="dim">${shortId(job.id)}</span>`}</a>${job.error && job.result !== "cancelled" && html`<span class="why">${line(job.error, 140)}</span>`}</span>
+  <span role="cell" class="what"><a href=${href("jobs", job.id, query)} dir="auto">${line(job.prompt || "") || html`<span class="dim">${shortId(job.id)}</span>`}</a>${job.error && job.result !== "cancelled" && html`<span class="why">${line(job.error, 140)}</span>`}</span>
   <span role="cell" class="key" title=${job.key}>${job.key}</span>
   <span role="cell" class="number"><${Age} of=${job.created} /></span>
   <span role="cell" class="number cost">${job.cost === null ? "" : money(job.cost)}</span>`;

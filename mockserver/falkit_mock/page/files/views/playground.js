@@ -1,9 +1,10 @@
 /** Call an endpoint by a form: its price and errors as one types, its result, and the call as code. */
 import { ApiError, call, get, tenant } from "../api.js";
 import { LANGUAGES, codeOf, money, plural } from "../format.js";
-import { Form, JsonText } from "../form.js";
+import { Form, JsonText, unread } from "../form.js";
 import { Codes, Copy, Empty, EndpointId, Failure, Icon, Link, Tabs, html, useEffect, useMemo, useRead, useRef, useState } from "../parts.js";
 import { go, parse, setQuery } from "../router.js";
+import { isObject } from "../schema.js";
 import { Catalogue } from "./endpoints.js";
 import { Run, useRun } from "./playground_run.js";
 
@@ -53,7 +54,7 @@ function inputOf(text) {
   if (!text) return { input: {} };
   try {
     const input = JSON.parse(text);
-    if (input && typeof input === "object" && !Array.isArray(input)) return { input };
+    if (isObject(input)) return { input };
   } catch {
     // Said below.
   }
@@ -92,8 +93,9 @@ function Tools({ endpoint, query }) {
     touch(true);
   }, [query.input]);
 
-  const errors = [...(check.value?.errors ?? []), ...(run.of === text ? run.errors : [])].map(fieldError);
-  const shown = unique(errors.filter(({ type }) => touched || run.of || type !== "missing"));
+  // The run says again what the check said.
+  const errors = unique([...(check.value?.errors ?? []), ...(run.of === text ? run.errors : [])].map(fieldError));
+  const shown = errors.filter(({ type }) => touched || run.of || type !== "missing");
   const texts = useMemo(() => Object.fromEntries(Object.entries(LANGUAGES).map(([language, name]) => [name, codeOf(language, { endpoint: id, input, key, entry })])), [id, text, key, entry]);
   const start = () => {
     touch(true);
@@ -108,22 +110,22 @@ function Tools({ endpoint, query }) {
         ${endpoint.rules.map(({ message }) => html`<p key=${message} class="hint"><${Icon} name="note" /><span>${message}</span></p>`)}
         ${seen === "Form"
           ? html`<${Form} endpoint=${endpoint} input=${input} change=${change} errors=${shown} illegal=${illegal} key_=${key} />`
-          : html`<${JsonText} named=${{ "aria-label": "Input as JSON" }} rows=${Math.min(30, Math.max(8, JSON.stringify(input, null, 2).split("\n").length + 1))} value=${input} put=${(next) => change(next && typeof next === "object" && !Array.isArray(next) ? next : {})} />
+          : html`<${JsonText} named=${{ "aria-label": "Input as JSON" }} rows=${Math.min(30, Math.max(8, JSON.stringify(input, null, 2).split("\n").length + 1))} object value=${input} put=${change} />
             <${Errors} errors=${shown} />
             ${endpoint.fields.length === 0 && html`<p class="dim">The document names no fields: it takes any JSON object.</p>`}`}
       </section>
       <div class="aside">
         <section aria-labelledby="call"><div class="sectionhead"><h2 id="call">Call</h2><${Copy} text=${() => location.href} label="Copy link to this request">Copy link<//></div>
-          <${Verdict} check=${check} errors=${errors} />
+          ${unread.value ? html`<p class="verdict error" role="status"><${Icon} name="failed" /><span>Not JSON yet, so there is nothing to run.</span></p>` : html`<${Verdict} check=${check} errors=${errors} />`}
           <div class="callline">
             <label>Key <input value=${key} spellcheck=${false} autocomplete="off" onInput=${({ target }) => setKey(target.value)} /></label>
             <div class="segments" role="radiogroup" aria-label="Way">${[["queue", "by the queue"], ["run", "directly (fal.run)"]].map(([name, words]) => html`<label key=${name}><input type="radio" name="way" checked=${entry === name} onChange=${() => setQuery({ way: name === "run" ? "run" : "" })} /><span>${words}</span></label>`)}</div>
-            <button class="primary" disabled=${run.busy} onClick=${start}>${run.busy ? "Running…" : "Run"}</button>
+            <button class="primary" disabled=${run.busy || unread.value > 0} onClick=${start}>${run.busy ? "Running…" : "Run"}</button>
           </div>
           ${text.length > LONGEST && html`<p class="hint"><${Icon} name="note" /><span>The input is too long for a link, so the URL doesn't carry it.</span></p>`}
         </section>
         <${Run} run=${run} endpoint=${endpoint} />
-        <section aria-labelledby="code"><h2 id="code">As code</h2><${Codes} texts=${texts} /></section>
+        <section aria-labelledby="code"><h2 id="code">As code</h2>${unread.value ? html`<p class="dim">Once the input is JSON.</p>` : html`<${Codes} texts=${texts} />`}</section>
       </div>
     </div>`;
 }
@@ -150,7 +152,7 @@ const at = ({ path, text }) => `${path.join(".")}${path.length ? ": " : ""}${tex
 
 const fieldError = ({ loc = [], msg, type }) => ({ path: loc[0] === "body" ? loc.slice(1) : [], text: msg, type });
 
-const unique = (errors) => [...new Map(errors.map((one) => [JSON.stringify(one), one])).values()];
+const unique = (errors) => [...new Map(errors.map((one) => [at(one), one])).values()];
 
 /** Check an input once it has been left alone for a moment; nothing is run for it. */
 function useCheck(id, input) {

@@ -1,6 +1,6 @@
 /** A run from the playground: as any program does it, by the queue with its stream of statuses, or directly. */
-import { follow, get } from "../api.js";
-import { clockTime, line } from "../format.js";
+import { PAGE_CALLS, follow, get } from "../api.js";
+import { clockTime, errorText, line } from "../format.js";
 import { Failure, Icon, Link, html, say, useEffect, useRead, useRef, useState } from "../parts.js";
 import { Output } from "./job_output.js";
 import { State } from "./jobs.js";
@@ -21,7 +21,7 @@ export function useRun() {
   const start = async ({ id, text, key, entry }) => {
     stop.current?.abort();
     const mine = (stop.current = new AbortController());
-    const headers = { authorization: `Key ${key}`, "content-type": "application/json" };
+    const headers = { ...PAGE_CALLS, authorization: `Key ${key}`, "content-type": "application/json" };
     const ask = (url, options) => fetch(url, { headers, signal: mine.signal, ...options });
     setState({ busy: true, of: text, entry, errors: [], logs: [], job: null, error: null, cancelUrl: null });
     try {
@@ -52,7 +52,7 @@ export function useRun() {
     }
   };
   const cancel = async () => {
-    const reply = await fetch(state.cancelUrl, { method: "PUT", headers: { authorization: `Key ${state.key}` } });
+    const reply = await fetch(state.cancelUrl, { method: "PUT", headers: { ...PAGE_CALLS, authorization: `Key ${state.key}` } });
     if (!reply.ok) say(`It could not be cancelled: ${line(await reply.text())}`, true);
   };
   return { ...state, start, cancel };
@@ -93,7 +93,7 @@ export function Run({ run, endpoint }) {
   if (!run.of) return null;
   return html`<section aria-labelledby="result"><h2 id="result">Result</h2>
     ${run.error && html`<${Failure} error=${run.error} />`}
-    ${run.errors.length > 0 && html`<p class="error"><${Icon} name="failed" /><span>422: ${run.errors.map(({ loc, msg }) => `${(loc ?? []).slice(1).join(".")}: ${msg}`).join("; ")}</span></p>`}
+    ${run.errors.length > 0 && html`<p class="error"><${Icon} name="failed" /><span>422: ${run.errors.map(errorText).join("; ")}</span></p>`}
     ${run.job ? html`<${Job} key=${run.job} id=${run.job} run=${run} endpoint=${endpoint} />` : run.busy && html`<p class="dim">Sent…</p>`}
   </section>`;
 }

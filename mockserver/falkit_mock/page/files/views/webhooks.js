@@ -88,7 +88,7 @@ export function Webhooks({ params: { rest, query } }) {
         card=${88}
         head=${HEAD}
         cells=${(one) => cells(one, rest, query)}
-        open=${({ id }) => go("webhooks", key, query)}
+        open=${({ id }) => go("webhooks", id, query)}
       />${more}`;
   return html`<div class="view full">
     <div class="titled">
