@@ -1,7 +1,7 @@
 /** A list of any length: read by pages, of which only what is seen is in the document. */
 import { html, signal, useEffect, useLayoutEffect, useRef, useState } from "./parts.js";
 import { count, plural } from "./format.js";
-import { opened, route } from "./router.js";
+import { href, opened, route } from "./router.js";
 
 /** Rows in one reading. */
 const PAGE = 80;
@@ -251,7 +251,8 @@ export function VirtualList({ rows, cells, open, head, label, noun, kind = "jobs
   }, [rows]);
   // Whoever comes back goes on from the row that was opened.
   useEffect(() => {
-    if (!opened.id || route.value.rest) return;
+    const { name, rest, query } = route.value;
+    if (!opened.id || rest || opened.list !== href(name, "", query)) return;
     const place = rows.rows.findIndex((one) => one && [one.id, String(one.number)].includes(opened.id));
     if (place < 0) return;
     opened.id = "";

@@ -1,5 +1,5 @@
 /** What views are made of. Views import Preact, signals and `html` from here. */
-import { connection, now } from "./api.js";
+import { connection, get, now } from "./api.js";
 import { count, line, told } from "./format.js";
 import { href, route, setQuery } from "./router.js";
 import htm from "./vendor/htm.js";
@@ -268,6 +268,12 @@ export function useRead(read, of) {
     });
   }, [state.error]);
   return { ...state, again };
+}
+
+/** Return which of some request ids are jobs': a refusal has an id, too, and some jobs are forgotten. */
+export function useJobs(ids) {
+  const of = ids.filter(Boolean).join();
+  return useRead(async (signal) => of && get("/jobs", { ids: of, limit: 100 }, { signal }), [of]).value?.jobs?.map((job) => job.request_id) ?? [];
 }
 
 export { line };

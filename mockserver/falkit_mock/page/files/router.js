@@ -32,12 +32,11 @@ export function href(name, rest = "", query = {}) {
 
 /** The route that is shown. */
 export const route = signal(parse(location.hash));
-/** What was opened of the list that is shown again, by its view and id: where one goes on. */
-export const opened = { of: route.value.name, id: route.value.rest };
-addEventListener("hashchange", () => {
-  const { name, rest } = (route.value = parse(location.hash));
-  if (rest || name !== opened.of) Object.assign(opened, { of: name, id: rest });
-});
+/** What was opened, and of which list: whoever comes back to it goes on from there. */
+export const opened = { id: "", list: "" };
+const note = ({ name, rest, query }) => rest && Object.assign(opened, { id: rest, list: href(name, "", query) });
+note(route.value);
+addEventListener("hashchange", () => note((route.value = parse(location.hash))));
 
 /** Show another view, which the browser's back button leaves again. */
 export function go(name, rest, query) {

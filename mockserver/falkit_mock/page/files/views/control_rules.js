@@ -65,7 +65,12 @@ export function Rules() {
                 html`<span class="dim">${id}</span>${" "}<code class="rule">${text}</code>`,
             },
             { name: "Matched", class: "number", of: ({ matched }) => count(matched) },
-            { name: "Applied", class: "number", of: ({ applied }) => count(applied) },
+            {
+              name: "Applied",
+              class: "number",
+              of: (rule) =>
+                html`${count(rule.applied)}${isUsedUp(rule) && html`${" "}<span class="dim">used up</span>`}`,
+            },
             {
               name: "To",
               class: "nowrap",
@@ -93,6 +98,10 @@ export function Rules() {
     <${Add} again=${again} />
     ${clearing && html`<${Asked} danger title="Remove all rules" label="Remove all" act=${dropAll} close=${() => clear(false)}><p>All ${count(rules.length)} rules are removed, those of the command line and of${" "}<code>falkit.toml</code>${" "}too, with their counts.</p><//>`}`;
 }
+
+/** Whether a rule applies to nothing more: by its `times`, or once the last of its `nth` is over. */
+const isUsedUp = ({ matched, applied, rule: { times, nth, skip = 0 } }) =>
+  applied >= times || matched >= skip + Math.max(...[nth].flat());
 
 /** A form that switches a fault on. */
 function Add({ again }) {

@@ -13,6 +13,7 @@ import {
   Prose,
   html,
   useEffect,
+  useJobs,
   useRead,
   useRef,
 } from "../parts.js";
@@ -33,7 +34,13 @@ export function Findings({ params: { query } }) {
     error,
     again,
   } = useRead(
-    (signal) => ready.then(() => get("/report", { conclude: ended || undefined }, { signal })),
+    async (signal) => {
+      await ready;
+      const read = (conclude) => get("/report", { conclude }, { signal });
+      const [report, before] = await Promise.all([read(ended || undefined), ended && read()]);
+      const known = new Set(before?.findings?.map(nameOf));
+      return { ...report, more: ended && report.findings.filter((one) => !known.has(nameOf(one))).length };
+    },
     [ended],
   );
   const reread = useRef(null);
@@ -109,6 +116,13 @@ export function Findings({ params: { query } }) {
       ${shown.length > 0 && html`<${Copy} text=${() => asText(shown)} label="Copy as text">Copy as text<//>`}
     </div>
     ${error && html`<${Failure} error=${error} again=${again} />`}
+    ${
+      Number.isInteger(report?.more) &&
+      html`<p class="dim">
+        Judged as if the program had ended: ${report.more ? plural(report.more, "finding") : "nothing"} more.
+        A result that nobody fetched is no mistake by itself.
+      </p>`
+    }
     ${report?.problems.map(
       (problem) =>
         html`<p key=${problem} class="problem">
@@ -128,10 +142,13 @@ export function Findings({ params: { query } }) {
   </div>`;
 }
 
+const nameOf = ({ fingerprint, test }) => `${fingerprint} ${test}`;
+
 /** All findings of one kind: what fal does and how to mend it, and where it was seen. */
 function Group({ group }) {
   const [{ code, severity, title, fal, fix, why, see }] = group;
   const times = group.reduce((sum, one) => sum + one.times, 0);
+  const jobs = useJobs(group.slice(0, MANY).map((one) => one.request_id));
   return html`<section class=${`finding ${severity}`} aria-label=${`${severity}: ${title}`}>
     <header>
       <span class=${`status ${severity}`}
@@ -143,7 +160,7 @@ function Group({ group }) {
       ><${Copy} text=${() => asText(group)} label=${`Copy ${code} as text`}>Copy<//>
     </header>
     <ul>
-      ${group.slice(0, MANY).map((one) => html`<${Seen} key=${one.fingerprint + one.test} one=${one} />`)}
+      ${group.slice(0, MANY).map((one) => html`<${Seen} key=${nameOf(one)} one=${one} jobs=${jobs} />`)}
     </ul>
     ${group.length > MANY && html`<p class="dim">and ${plural(group.length - MANY, "other")}; “Copy” has all of them.</p>`}
     <${Facts}
@@ -157,7 +174,7 @@ function Group({ group }) {
   </section>`;
 }
 
-function Seen({ one }) {
+function Seen({ one, jobs }) {
   const {
     seen,
     subject,
@@ -187,7 +204,7 @@ function Seen({ one }) {
     </p>
     <p class="dim">
       ${about.join(" · ")}${test && html` ·${" "}<a href=${href("findings", "", { test })}>${test}</a> ·${" "}<${Link} to="jobs" query=${{ test }}>Its jobs<//>`}
-      ${id && html` · ${one.code !== "unlisted-endpoint" && html`<${Link} to="jobs" rest=${id}>Job<//>${" "}· `}<${Link} to="requests" query=${{ request_id: id }}>Requests<//>`}
+      ${id && html` · ${jobs.includes(id) && html`<${Link} to="jobs" rest=${id}>Job<//>${" "}· `}<${Link} to="requests" query=${{ request_id: id }}>Requests<//>`}
     </p>
   </li>`;
 }

@@ -14,12 +14,15 @@ export function Attempts({ job, attempts, error, again }) {
   return html`
     <${Facts} rows=${[["To", html`<code>${job.options.webhook ?? attempts[0]?.url}</code>`], ["Next attempt", next ? `in ${duration(Math.max(0, next - now()))}, at ${clockTime(next)}` : null]]} />
     ${error && html`<${Failure} error=${error} again=${again} />`}
-    ${attempts.length === 0 ? html`<p class="dim">${job.status === "COMPLETED" ? "No attempt is over yet." : "It is sent when the job ends."}</p>` : html`<div class="rows">${attempts.map((one) => html`<${Attempt} key=${one.id} delivery=${one} since=${job.created} />`)}</div>`}
+    ${attempts.length === 0 ? html`<p class="dim">${job.status === "COMPLETED" ? "No attempt is over yet." : "It is sent when the job ends."}</p>` : html`<div class="rows">${attempts.map((one) => html`<${Attempt} key=${one.id} delivery=${one} since=${job.created} next=${after(one, attempts)} />`)}</div>`}
     ${job.status === "COMPLETED" && html`<p><button onClick=${resend}>Send the webhook again</button></p>`}`;
 }
 
-/** One attempt as a line that opens to what was sent and answered. */
-export function Attempt({ delivery, since }) {
+/** Return the attempt that was made after one that isn't taken; undefined while there is none. */
+export const after = (one, attempts = []) => one.next && attempts.find(({ url, number }) => url === one.url && number > one.number);
+
+/** One attempt as a line that opens to what was sent and answered; `next` is the one after it. */
+export function Attempt({ delivery, since, next }) {
   const [open, setOpen] = useState(false);
   const { number, status, sent, seconds, error, response, cause, faults } = delivery;
   const resend = () => attempt("The same body is sent again, with a new signature", () => post(`/deliveries/${delivery.id}/resend`));
@@ -28,7 +31,7 @@ export function Attempt({ delivery, since }) {
       <span class="dim when">${since === undefined ? clockTime(sent) : `+${duration(sent - since)}`}</span>
       <span class="verb">${cause === "job" ? `attempt ${number}` : cause}</span>
       <${StatusMark} state=${SHAPES[status] ?? "note"}>${response?.status_code ?? "no reply"}<//>
-      <span class="path">${WORDS[status] ?? status}${error && html`: ${error}`}</span>
+      <span class="path">${next ? `Tried again at ${clockTime(next.sent)}` : (WORDS[status] ?? status)}${error && html`: ${error}`}</span>
       <span class="dim number">${duration(seconds)}</span>
       ${faults?.length > 0 && html`<span class="hint warn"><${Icon} name="warning" />fault: ${faults.join(", ")}</span>`}
     </summary>

@@ -11,7 +11,7 @@ export function Requests({ job, requests, error, again }) {
   const [all, showAll] = useState(false);
   if (error && !requests) return html`<${Failure} error=${error} again=${again} />`;
   if (!requests) return html`<p class="dim">Loading…</p>`;
-  if (!requests.length) return html`<p class="dim">None is kept: the log has the newest requests only.</p>`;
+  if (!requests.length) return html`<${None} job=${job} />`;
   const first = requests[0].number;
   const rows = requests.map((one) => ({ ...one, what: purpose(one, first) }));
   const shown = all ? rows : folded(rows);
@@ -20,6 +20,13 @@ export function Requests({ job, requests, error, again }) {
       ? html`<button key=${`after ${one.after}`} class="plain fold" onClick=${() => showAll(true)}>${one.folded} more like this</button>`
       : html`<${Request} key=${one.number} request=${one} since=${job.created} />`,
   )}</div>`;
+}
+
+/** Why there is no request of a job: it was made here, or those before it are gone from the log, too. */
+function None({ job }) {
+  const { value } = useRead((signal) => get("/requests", { since: 0, limit: 1 }, { signal }), []);
+  const oldest = value?.requests[0];
+  return value && html`<p class="dim">${oldest && (oldest.time < job.created || (oldest.time === job.created && oldest.number === 1)) ? "It was submitted on this page or by the control API, and no program has asked for it yet." : "None is kept: the log has the newest requests only."}</p>`;
 }
 
 function folded(rows) {

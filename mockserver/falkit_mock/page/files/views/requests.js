@@ -14,6 +14,7 @@ import {
   StatusMark,
   html,
   useEffect,
+  useJobs,
   useMemo,
   useRead,
   useState,
@@ -275,7 +276,8 @@ function Opened({ number }) {
     error,
     again,
   } = useRead((signal) => get(`/requests/${encodeURIComponent(number)}`, {}, { signal }), [number]);
-  const job = one?.request_id && /(^|\.)fal\.run$/.test(one.host);
+  const id = one && /(^|\.)fal\.run$/.test(one.host) ? one.request_id : null;
+  const isJob = useJobs([id]).length > 0;
   return html`<${Pane}
     label=${`Request ${number}`}
     title=${one ? html`<${Answer} of=${one} />${" "}${one.method}${" "}<span class="endpoint">${one.path}</span>` : `Request ${number}`}
@@ -291,9 +293,8 @@ function Opened({ number }) {
             ["Key", one.key],
             ["Took", took(one.ms)],
             [
-              "Job",
-              job &&
-                html`<${Link} to="jobs" rest=${one.request_id}><code>${one.request_id}</code><//>`,
+              isJob ? "Job" : "Request id",
+              isJob ? html`<${Link} to="jobs" rest=${id}><code>${id}</code><//>` : id && html`<code>${id}</code>`,
             ],
             [
               "Faults",

@@ -17,13 +17,14 @@ import {
   say,
   signal,
   useEffect,
+  useJobs,
   useMemo,
   useRead,
   useRef,
   useState,
 } from "../parts.js";
 import { go, href } from "../router.js";
-import { Delivered, SHAPES, WORDS } from "./job_attempts.js";
+import { Delivered, SHAPES, WORDS, after } from "./job_attempts.js";
 import { Elsewhere, First, Keys, Trigger, came } from "./webhook_forms.js";
 
 export const title = "Webhooks";
@@ -261,6 +262,22 @@ function Opened({ id }) {
     error,
     again,
   } = useRead((stop) => get(`/deliveries/${encodeURIComponent(id)}`, {}, { signal: stop }), [id]);
+  const isJob = useJobs([one?.request_id]).length > 0;
+  const of = one?.next && one.request_id;
+  const [turn, setTurn] = useState(0);
+  const { value: all } = useRead(
+    async (stop) => of && get("/deliveries", { request_id: of }, { signal: stop }),
+    [of, turn],
+  );
+  useEffect(
+    () =>
+      follow(
+        ["delivery_attempted"],
+        (events) => events.some(({ request_id }) => request_id === of) && setTurn((last) => last + 1),
+      ),
+    [of],
+  );
+  const next = one && after(one, all?.deliveries);
   const resend = () => attempt(came, () => post(`/deliveries/${id}/resend`));
   return html`<${Pane}
     label="Delivery"
@@ -276,7 +293,10 @@ function Opened({ id }) {
         </p>
         <${Facts}
           rows=${[
-            ["Verdict", `${WORDS[one.status] ?? one.status}${one.error ? `: ${one.error}` : ""}`],
+            [
+              "Verdict",
+              `${next ? "Tried again" : (WORDS[one.status] ?? one.status)}${one.error ? `: ${one.error}` : ""}`,
+            ],
             [
               "Sent",
               `${dateTime(one.sent, true)}, attempt ${one.number}${one.cause === "job" ? "" : `, by ${one.cause}`}`,
@@ -284,11 +304,13 @@ function Opened({ id }) {
             ["Took", duration(one.seconds)],
             [
               "Next attempt",
-              one.next && html`<${Until} moment=${one.next} />, at ${clockTime(one.next)}`,
+              next
+                ? html`<${Link} to="webhooks" rest=${next.id}>attempt ${next.number}<//>, at ${clockTime(next.sent)}`
+                : one.next && html`<${Until} moment=${one.next} />, at ${clockTime(one.next)}`,
             ],
             [
-              "Job",
-              html`<${Link} to="jobs" rest=${one.request_id}><code>${one.request_id}</code><//>`,
+              isJob ? "Job" : "Request id",
+              isJob ? html`<${Link} to="jobs" rest=${one.request_id}><code>${one.request_id}</code><//>` : html`<code>${one.request_id}</code>`,
             ],
             [
               "Faults",
