@@ -64,12 +64,6 @@ export const plural = (number, noun) => `${count(number)} ${noun}${number === 1 
 /** Return the end of an id, which tells ids apart; their beginning is the time. */
 export const shortId = (id) => (id.length > 14 ? `…${id.slice(-8)}` : id);
 
-/** Return an endpoint's id in two parts: whose it is, and its own name. */
-export function endpointParts(id) {
-  const at = id.indexOf("/");
-  return at < 0 ? ["", id] : [id.slice(0, at + 1), id.slice(at + 1)];
-}
-
 /** Return text of one line and of bounded length. */
 export function line(text, most = 200) {
   const flat = String(text).replace(/\s+/g, " ").trim();

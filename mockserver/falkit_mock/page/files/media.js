@@ -14,36 +14,11 @@ export function local(url) {
 }
 
 const KINDS = {
-  png: "image",
-  jpg: "image",
-  jpeg: "image",
-  webp: "image",
-  gif: "image",
-  avif: "image",
-  svg: "image",
-  mp4: "video",
-  webm: "video",
-  mov: "video",
-  mp3: "audio",
-  wav: "audio",
-  ogg: "audio",
-  flac: "audio",
-  m4a: "audio",
-  aac: "audio",
-  opus: "audio",
-  glb: "model",
-  gltf: "model",
-  obj: "model",
-  stl: "model",
-  ply: "model",
-  fbx: "model",
-  usdz: "model",
-  txt: "text",
-  json: "text",
-  srt: "text",
-  vtt: "text",
-  csv: "text",
-  md: "text",
+  image: "png jpg jpeg webp gif avif svg",
+  video: "mp4 webm mov",
+  audio: "mp3 wav ogg flac m4a aac opus",
+  model: "glb gltf obj stl ply fbx usdz",
+  text: "txt json srt vtt csv md",
 };
 
 /** Return `image`, `video`, `audio`, `model`, `text` or `file`. */
@@ -52,8 +27,9 @@ export function kindOf(url, type = "") {
     .exec(url.startsWith("data:") ? "" : url)?.[1]
     ?.toLowerCase();
   const said = (type || /^data:([^;,]*)/.exec(url)?.[1] || "").split("/")[0];
-  if (["image", "video", "audio", "model", "text"].includes(said)) return said;
-  return KINDS[name] ?? (type === "application/json" ? "text" : "file");
+  if (said in KINDS) return said;
+  const known = Object.keys(KINDS).find((kind) => KINDS[kind].split(" ").includes(name));
+  return known ?? (type === "application/json" ? "text" : "file");
 }
 
 /** Return the files in an output: `{ path, url, type, name, said }`, in its order, each URL once. */

@@ -1,5 +1,5 @@
 /** What views are made of. Views import Preact, signals and `html` from here. */
-import { connection, get, now } from "./api.js";
+import { connection, follow, get, now } from "./api.js";
 import { count, line, told } from "./format.js";
 import { href, route, setQuery } from "./router.js";
 import htm from "./vendor/htm.js";
@@ -7,9 +7,9 @@ import { useEffect, useId, useRef, useState } from "./vendor/hooks.js";
 import { h } from "./vendor/preact.js";
 import { signal } from "./vendor/signals.js";
 
-export { useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
-export { Fragment, h, render } from "./vendor/preact.js";
-export { batch, computed, effect, signal, useComputed, useSignal, useSignalEffect } from "./vendor/signals.js";
+export { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
+export { render } from "./vendor/preact.js";
+export { signal } from "./vendor/signals.js";
 export const html = htm.bind(h);
 
 /** What was done last; read out to who can't see it. */
@@ -276,4 +276,18 @@ export function useJobs(ids) {
   return useRead(async (signal) => of && get("/jobs", { ids: of, limit: 100 }, { signal }), [of]).value?.jobs?.map((job) => job.request_id) ?? [];
 }
 
-export { line };
+/** Do something a while after events that matter; where some are missing, all do. */
+export function useFollow(kinds, pause, act, matters = () => true) {
+  const latest = useRef(null);
+  latest.current = [act, matters];
+  useEffect(() => {
+    let waiting = 0;
+    const leave = follow(kinds, (events) => {
+      if (events.some((event) => event.kind === "gap" || latest.current[1](event))) waiting ||= setTimeout(() => ((waiting = 0), latest.current[0]()), pause);
+    });
+    return () => {
+      clearTimeout(waiting);
+      leave();
+    };
+  }, []);
+}

@@ -1,5 +1,5 @@
 /** Rules by which things go wrong: a form for each fault of the catalogue, and what each rule did. */
-import { call, follow, get, remove } from "../api.js";
+import { call, get, remove } from "../api.js";
 import { count, plural } from "../format.js";
 import {
   Asked,
@@ -13,6 +13,7 @@ import {
   html,
   say,
   useEffect,
+  useFollow,
   useId,
   useRead,
   useRef,
@@ -30,19 +31,11 @@ export function Rules() {
     error,
     again,
   } = useRead((signal) => get("/rules", {}, { signal }).then((reply) => reply.rules), []);
-  const reread = useRef(null);
-  reread.current = again;
-  useEffect(() => {
-    let waiting = 0;
-    const leave = follow(
-      ["request_answered", "job_changed", "delivery_attempted", "rules_changed", "reset"],
-      () => (waiting ||= setTimeout(() => ((waiting = 0), reread.current()), PAUSE)),
-    );
-    return () => {
-      clearTimeout(waiting);
-      leave();
-    };
-  }, []);
+  useFollow(
+    ["request_answered", "job_changed", "delivery_attempted", "rules_changed", "reset"],
+    PAUSE,
+    again,
+  );
   const drop = (rule) =>
     attempt(`Off: ${rule.text}`, () => remove(`/rules/${rule.id}`)).then(again);
   const dropAll = async () => {

@@ -1,5 +1,5 @@
 /** Uploads and outputs as a gallery, the newest first. */
-import { follow, get, now, ready, tick } from "../api.js";
+import { get, now, ready, tick } from "../api.js";
 import { age, bytes, duration } from "../format.js";
 import { kindOf, local } from "../media.js";
 import {
@@ -11,6 +11,7 @@ import {
   Tabs,
   html,
   useEffect,
+  useFollow,
   useMemo,
   useRef,
   useState,
@@ -60,29 +61,19 @@ export function Files({ params: { query } }) {
       if (error.name !== "AbortError") setState((before) => ({ ...before, error }));
     }
   };
-  const again = useRef(null);
-  again.current = read;
   useEffect(() => {
-    ready.then(() => again.current());
+    ready.then(() => read());
     return () => life.abort();
   }, [life]);
-  useEffect(() => {
-    let waiting = 0;
-    const leave = follow(["job_changed", "request_answered", "reset"], (events) => {
-      const some = events.some(
-        (event) =>
-          event.kind === "gap" ||
-          event.kind === "reset" ||
-          event.change === "ended" ||
-          (event.method !== "GET" && /fal\.media$|^rest\./.test(event.host ?? "")),
-      );
-      if (some) waiting ||= setTimeout(() => ((waiting = 0), again.current()), PAUSE);
-    });
-    return () => {
-      clearTimeout(waiting);
-      leave();
-    };
-  }, []);
+  useFollow(
+    ["job_changed", "request_answered", "reset"],
+    PAUSE,
+    () => read(),
+    ({ kind, change, method, host = "" }) =>
+      kind === "reset" ||
+      change === "ended" ||
+      (method !== "GET" && /fal\.media$|^rest\./.test(host)),
+  );
   const { files, next, total, error } = state;
   return html`<div class="view gallery">
     <div class="titled bare">

@@ -1,5 +1,5 @@
 /** What is wrong with the program that called: the same as GET /__falkit/report, by what it is. */
-import { follow, get, health, ready } from "../api.js";
+import { get, health, ready } from "../api.js";
 import { dateTime, plural } from "../format.js";
 import {
   Copy,
@@ -12,10 +12,9 @@ import {
   Link,
   Prose,
   html,
-  useEffect,
+  useFollow,
   useJobs,
   useRead,
-  useRef,
 } from "../parts.js";
 import { href, setQuery } from "../router.js";
 
@@ -43,29 +42,9 @@ export function Findings({ params: { query } }) {
     },
     [ended],
   );
-  const reread = useRef(null);
-  reread.current = again;
-  useEffect(() => {
-    let [waiting, soon] = [0, false];
-    // With every request times may grow; what is new has an event of its own, and comes at once.
-    const leave = follow(["finding_made", "request_answered", "delivery_attempted"], (events) => {
-      const urgent = events.some(({ kind }) => kind === "finding_made" || kind === "gap");
-      if (waiting && (soon || !urgent)) return;
-      clearTimeout(waiting);
-      soon = urgent;
-      waiting = setTimeout(
-        () => {
-          waiting = 0;
-          reread.current();
-        },
-        urgent ? PAUSE : 5 * PAUSE,
-      );
-    });
-    return () => {
-      clearTimeout(waiting);
-      leave();
-    };
-  }, []);
+  // With every request times may grow; what is new has an event of its own, and comes at once.
+  useFollow(["finding_made"], PAUSE, again);
+  useFollow(["request_answered", "delivery_attempted"], 5 * PAUSE, again);
   const found = report?.findings ?? [];
   const shown = found.filter(
     (one) =>

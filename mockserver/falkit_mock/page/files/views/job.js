@@ -1,5 +1,5 @@
 /** One job: its course, what it was asked, what it answered, and buttons. */
-import { ApiError, follow, get, now, post, ready, tick } from "../api.js";
+import { ApiError, get, now, post, ready, tick } from "../api.js";
 import { LANGUAGES, age, codeOf, dateTime, duration, errorText, money, shortId } from "../format.js";
 import {
   Codes,
@@ -15,10 +15,9 @@ import {
   html,
   isExpired,
   stateOf,
-  useEffect,
+  useFollow,
   useMemo,
   useRead,
-  useRef,
 } from "../parts.js";
 import { Actions } from "./job_actions.js";
 import { Attempts } from "./job_attempts.js";
@@ -32,13 +31,6 @@ export const title = ({ rest }) => `Job ${shortId(rest)}`;
 
 /** Milliseconds between two readings that events ask for. */
 const PAUSE = 250;
-/** What is read again, by the event that tells of a change. */
-const PARTS = {
-  job_changed: "job",
-  request_answered: "requests",
-  delivery_attempted: "attempts",
-  finding_made: "findings",
-};
 
 export function Job({ params: { rest: id, query } }) {
   const job = useRead(
@@ -74,34 +66,14 @@ export function Job({ params: { rest: id, query } }) {
       ),
     [id],
   );
-  const again = useRef({});
-  again.current = {
-    job: job.again,
-    requests: requests.again,
-    attempts: attempts.again,
-    findings: findings.again,
-  };
-
-  useEffect(() => {
-    const wanted = new Set();
-    let waiting = 0;
-    const leave = follow([...Object.keys(PARTS), "reset"], (events) => {
-      for (const { kind, request_id: of } of events) {
-        if (of === id) wanted.add(PARTS[kind]);
-        else if (kind === "gap" || kind === "reset") Object.values(PARTS).forEach((part) => wanted.add(part));
-      }
-      if (wanted.size) waiting ||= setTimeout(read, PAUSE);
-    });
-    const read = () => {
-      waiting = 0;
-      for (const part of wanted) again.current[part]();
-      wanted.clear();
-    };
-    return () => {
-      clearTimeout(waiting);
-      leave();
-    };
-  }, [id]);
+  // What is read again, by the event that tells of a change.
+  for (const [kind, part] of [
+    ["job_changed", job],
+    ["request_answered", requests],
+    ["delivery_attempted", attempts],
+    ["finding_made", findings],
+  ])
+    useFollow([kind, "reset"], PAUSE, part.again, (event) => event.kind !== kind || event.request_id === id);
 
   const one = job.value;
   const code = useMemo(() => one && texts(one), [one?.request_id]);

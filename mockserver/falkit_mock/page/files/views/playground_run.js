@@ -1,7 +1,7 @@
 /** A run from the playground: as any program does it, by the queue with its stream of statuses, or directly. */
 import { PAGE_CALLS, follow, get } from "../api.js";
 import { clockTime, errorText, line } from "../format.js";
-import { Failure, Icon, Link, html, say, useEffect, useRead, useRef, useState } from "../parts.js";
+import { Failure, Icon, Link, html, say, useEffect, useFollow, useRead, useRef, useState } from "../parts.js";
 import { Output } from "./job_output.js";
 import { State } from "./jobs.js";
 
@@ -100,9 +100,7 @@ export function Run({ run, endpoint }) {
 
 function Job({ id, run, endpoint }) {
   const job = useRead((signal) => get(`/jobs/${encodeURIComponent(id)}`, {}, { signal }), [id, run.busy]);
-  const again = useRef(null);
-  again.current = job.again;
-  useEffect(() => follow(["job_changed"], (events) => events.some(({ kind, request_id: of }) => kind === "gap" || of === id) && again.current()), [id]);
+  useFollow(["job_changed"], 0, job.again, ({ request_id: of }) => of === id);
   const one = job.value;
   const ended = one?.status === "COMPLETED";
   return html`<div class="runhead">

@@ -1,5 +1,5 @@
 /** What jobs would have cost at fal, by endpoint and key, beside the budget. */
-import { follow, get, health, ready } from "../api.js";
+import { get, health, ready } from "../api.js";
 import { count, money, plural } from "../format.js";
 import {
   Empty,
@@ -10,9 +10,8 @@ import {
   StatusMark,
   Table,
   html,
-  useEffect,
+  useFollow,
   useRead,
-  useRef,
 } from "../parts.js";
 
 export const title = "Spend";
@@ -29,19 +28,12 @@ export function Spend() {
     again,
   } = useRead((signal) => ready.then(() => get("/spend", {}, { signal })), []);
   const kept = useRead((signal) => ready.then(() => get("/billing", {}, { signal })), []);
-  const reread = useRef(null);
-  reread.current = () => (again(), kept.again());
-  useEffect(() => {
-    let waiting = 0;
-    const leave = follow(["job_changed", "cost_alert", "budget_exceeded", "reset"], (events) => {
-      if (events.some(({ kind, change }) => kind !== "job_changed" || change === "ended"))
-        waiting ||= setTimeout(() => ((waiting = 0), reread.current()), PAUSE);
-    });
-    return () => {
-      clearTimeout(waiting);
-      leave();
-    };
-  }, []);
+  useFollow(
+    ["job_changed", "cost_alert", "budget_exceeded", "reset"],
+    PAUSE,
+    () => (again(), kept.again()),
+    ({ kind, change }) => kind !== "job_changed" || change === "ended",
+  );
   return html`<div class="view spend">
     <h1 tabindex="-1">Spend</h1>
     ${error && html`<${Failure} error=${error} again=${again} />`}

@@ -17,10 +17,10 @@ import {
   say,
   signal,
   useEffect,
+  useFollow,
   useJobs,
   useMemo,
   useRead,
-  useRef,
   useState,
 } from "../parts.js";
 import { go, href } from "../router.js";
@@ -39,24 +39,19 @@ export function Webhooks({ params: { rest, query } }) {
   const older = useMemo(() => signal(null), []);
   const rows = useMemo(() => new Kept((stop) => read(older, {}, stop), 20_000), []);
   const state = useRead((stop) => get("/webhooks", { limit: 1000 }, { signal: stop }), []);
-  const again = useRef(null);
-  again.current = state.again;
+  useFollow(["delivery_attempted", "job_changed", "reset"], 300, state.again);
   const wanted = Object.fromEntries(
     FILTERS.map((name) => [name, query[name]]).filter(([, value]) => value),
   );
   const filtered = Object.keys(wanted).length > 0;
   useMemo(() => rows.show(filter(wanted)), [rows, JSON.stringify(wanted)]);
   useEffect(() => {
-    let waiting = 0;
-    const soon = () => (waiting ||= setTimeout(() => ((waiting = 0), again.current()), 300));
     ready.then(() => rows.load());
-    const leave = follow(["delivery_attempted", "job_changed", "reset"], (events) => {
-      if (events.some(({ kind }) => kind === "gap" || kind === "reset")) rows.load();
-      else rows.take(events.filter(({ kind }) => kind === "delivery_attempted").map(row));
-      soon();
+    const leave = follow(["delivery_attempted", "reset"], (events) => {
+      if (events.some(({ kind }) => kind !== "delivery_attempted")) rows.load();
+      else rows.take(events.map(row));
     });
     return () => {
-      clearTimeout(waiting);
       leave();
       rows.stop();
     };
@@ -264,20 +259,12 @@ function Opened({ id }) {
   } = useRead((stop) => get(`/deliveries/${encodeURIComponent(id)}`, {}, { signal: stop }), [id]);
   const isJob = useJobs([one?.request_id]).length > 0;
   const of = one?.next && one.request_id;
-  const [turn, setTurn] = useState(0);
-  const { value: all } = useRead(
+  const all = useRead(
     async (stop) => of && get("/deliveries", { request_id: of }, { signal: stop }),
-    [of, turn],
-  );
-  useEffect(
-    () =>
-      follow(
-        ["delivery_attempted"],
-        (events) => events.some(({ request_id }) => request_id === of) && setTurn((last) => last + 1),
-      ),
     [of],
   );
-  const next = one && after(one, all?.deliveries);
+  useFollow(["delivery_attempted"], 0, all.again, ({ request_id }) => request_id === of);
+  const next = one && after(one, all.value?.deliveries);
   const resend = () => attempt(came, () => post(`/deliveries/${id}/resend`));
   return html`<${Pane}
     label="Delivery"
