@@ -187,6 +187,12 @@ class Pricing(NamedTuple):
         counts = read.get("counted", True)
         return cls(read["unit"], quantity, amount, counts, read["certainty"], read["source"])
 
+    @property
+    def reads(self) -> dict[str, None]:
+        """The input fields that the price follows from, in order."""
+        amount, quantity = self.amount.reads, self.quantity.reads if self.quantity else ()
+        return dict.fromkeys((*quantity, *amount))
+
     def units(self, full: Mapping[str, JSON], lengths: Lengths = NO_LENGTHS) -> Decimal | None:
         """Count the billable units; None where the figure is not a number, or not known yet."""
         return self.quantity.number(full, lengths) if self.quantity else None

@@ -75,7 +75,12 @@ def form(endpoint: Endpoint) -> dict[str, Any]:
         "combining": [*endpoint.combining.choices],
         "measured": [*endpoint.measured],
         "pricing": pricing
-        and {"unit": pricing.unit, "certainty": pricing.certainty, "source": pricing.source},
+        and {
+            "unit": pricing.unit,
+            "fields": [*pricing.reads],
+            "certainty": pricing.certainty,
+            "source": pricing.source,
+        },
     }
 
 

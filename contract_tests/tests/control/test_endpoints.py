@@ -46,6 +46,7 @@ def test_one_has_its_fields_in_order_and_what_a_form_needs(mock: Mock) -> None:
     assert found["combining"] == ["duration", "resolution", "fps"]
     assert found["rules"][0]["message"].startswith("durations above 10 s")
     assert found["pricing"]["unit"] == "second"
+    assert found["pricing"]["fields"] == ["duration", "resolution"]
     assert Compiled(found["input"]).is_valid(found["example"])
     assert "video" in found["output"]["properties"]
 

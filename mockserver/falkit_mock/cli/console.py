@@ -224,7 +224,8 @@ class ConsoleLog:
                 self._answered(record)
             case HostContacted():
                 where, out = f"{event.host}:{event.port}", event.allowed
-                text = f"{_clock(event.time)} {'out' if out else 'no!'} {'':<4} {where}"
+                text = f"{_clock(event.time)} {'out' if out else '---'} {'':<4} {where}"
+                text += "" if out else "  refused"
                 facts: dict[str, JSON] = {"event": event.kind, "egress": where, "allowed": out}
                 self._write(text, "info" if out else "warning", facts)
             case _:

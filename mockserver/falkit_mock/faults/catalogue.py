@@ -39,7 +39,7 @@ def _endless(default: JSON, about: str) -> Parameter:
 
 def _of_ctx(name: str, default: JSON) -> Parameter:
     kind: Kind = "list" if isinstance(default, list) else "number"
-    return Parameter(name, kind, default, "of `ctx`", least=-1e18, most=1e18)
+    return Parameter(name, kind, default, "in the error's `ctx`", least=-1e18, most=1e18)
 
 
 _ATTEMPTS = Parameter(

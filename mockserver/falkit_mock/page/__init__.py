@@ -52,7 +52,10 @@ _NAME = re.compile(rf"(?:[a-z0-9_-][a-z0-9._-]*/)*[a-z0-9_-][a-z0-9._-]*\.(?:{'|
 _SESSION = "session"
 # What the form says of a token or code that isn't good, and where.
 _SAID = b"<!-- said -->"
-_WRONG = b'<p role="alert">That token or link isn&#8217;t good any more. Give the token.</p>'
+_WRONG = {
+    "POST": b'<p role="alert">That isn&#8217;t this mock&#8217;s token.</p>',
+    "GET": b'<p role="alert">That link was used, or is more than a minute old. Give the token.</p>',
+}
 # Bytes of a form with a token.
 _MOST = 4096
 
@@ -129,9 +132,9 @@ class Page:
         except OSError:
             raise WireError({"detail": "Not Found"}, status_code=404) from None
 
-    def _asking(self, *, wrong: bool = False) -> Reply:
-        """Return the form that asks for the token."""
-        body = self._read("token.html").body.replace(_SAID, _WRONG if wrong else b"")
+    def _asking(self, wrong: str = "") -> Reply:
+        """Return the form that asks for the token; `wrong` is how one came that isn't good."""
+        body = self._read("token.html").body.replace(_SAID, _WRONG.get(wrong, b""))
         headers = {
             **_HEADERS,
             "cache-control": "no-store",
@@ -151,7 +154,7 @@ class Page:
             code = request.query_params.get("code", "")
             good = request.method == "GET" and sessions.redeem(code)
         if not good:
-            return self._asking(wrong=True)
+            return self._asking(request.method)
         headers = {
             **_HEADERS,
             "cache-control": "no-store",

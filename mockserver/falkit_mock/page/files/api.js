@@ -18,6 +18,8 @@ const HIDDEN = 10_000;
 export const tenant = signal("");
 /** What GET /health says, or null until it is known. */
 export const health = signal(null);
+/** What GET /spend says, or null until it is known. */
+export const spent = signal(null);
 /** `connecting`, `live`, `lost` (tried again by itself), or `refused` (a token is needed). */
 export const connection = signal("connecting");
 /** The mock's clock as it was last told. */

@@ -38,6 +38,12 @@ export function dateTime(moment, precise = false) {
   return `${day} ${clockTime(moment, precise)}`;
 }
 
+/** Return a moment (unix seconds) as logs and replies have it, in UTC. */
+export const iso = (moment) => new Date(moment * 1000).toISOString();
+
+/** Return this machine's time zone, as `UTC+2`. */
+export const zone = () => new Intl.DateTimeFormat("en", { timeZoneName: "longOffset" }).format().split(", ")[1].replace("GMT", "UTC");
+
 /** Return US dollars, which the control API has as text, without losing a digit. */
 export function money(amount) {
   if (amount === null || amount === undefined || amount === "") return "–";
@@ -76,6 +82,12 @@ export const told = (value) =>
 
 /** Return an error of fal's: the field that it is about, where there is one, and what is wrong. */
 export const errorText = ({ loc = [], msg }) => [loc.slice(1).join("."), msg].filter(Boolean).join(": ");
+
+/** Return what is typed in a filter as a pattern: found anywhere, but with `*` or `?` in it as a whole, and in quotes exactly. */
+export const anywhere = (text) => text && (/^".*"$/.test(text) ? text.slice(1, -1) : /[*?]/.test(text) ? text : `*${text}*`);
+
+/** Return a pattern with `*` and `?` as a regular expression. */
+export const glob = (pattern) => new RegExp(`^${pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&").replace(/\*/g, ".*").replace(/\?/g, ".")}$`);
 
 /** Languages that `codeOf` writes, by what they are called. */
 export const LANGUAGES = { curl: "curl", python: "Python", javascript: "JavaScript", client: "falkit_client" };

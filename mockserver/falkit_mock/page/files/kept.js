@@ -1,4 +1,5 @@
 /** Lists that are here as a whole, of which a filter shows some; and what is opened beside one. */
+import { anywhere, glob } from "./format.js";
 import { Rows } from "./list.js";
 import { Link, html } from "./parts.js";
 import { route } from "./router.js";
@@ -103,15 +104,8 @@ export function Pane({ title, label, children }) {
   </section>`;
 }
 
-/** Return whether a text is like a pattern: one with `*` or `?` as a whole, any other as a part of it; in any case. */
-export function like(pattern) {
-  const wanted = pattern.toLowerCase();
-  if (!/[*?]/.test(wanted)) return (text) => text.toLowerCase().includes(wanted);
-  const glob = new RegExp(
-    `^${wanted
-      .replace(/[.+^${}()|[\]\\]/g, "\\$&")
-      .replace(/\*/g, ".*")
-      .replace(/\?/g, ".")}$`,
-  );
-  return (text) => glob.test(text.toLowerCase());
+/** Return what tells whether a text is what is typed in a filter, in any case. */
+export function like(typed) {
+  const wanted = glob(anywhere(typed.toLowerCase()));
+  return (text) => wanted.test(text.toLowerCase());
 }

@@ -306,7 +306,7 @@ export function VirtualList({ rows, cells, open, head, label, noun, kind = "jobs
       ${one ? cells(one, place) : html`<span role="cell" class="dim">…</span>`}</div>`);
   }
   const fresh = rows.fresh.value;
-  return html`<div class="list ${kind} ${cards ? "cards" : ""}" role="table" aria-label=${label} aria-rowcount=${length + 1}>
+  return html`<div class="list ${kind} ${cards ? "cards" : ""} ${tall > view.height ? "tall" : ""}" role="table" aria-label=${label} aria-rowcount=${length + 1}>
     <div class="head" role="row" aria-rowindex="1">${head}</div>
     ${fresh > 0 && html`<button class="fresh" onClick=${newest}>${count(fresh)} new <span class="sr">${noun}${fresh === 1 ? "" : "s"}</span></button>`}
     <div class="scroll" ref=${box} role="rowgroup" tabindex="0" aria-label=${plural(length, noun)} onScroll=${scrolled}

@@ -1,5 +1,5 @@
 /** What views are made of. Views import Preact, signals and `html` from here. */
-import { connection, follow, get, now } from "./api.js";
+import { connection, follow, get, now, spent } from "./api.js";
 import { count, line, told } from "./format.js";
 import { href, route, setQuery } from "./router.js";
 import htm from "./vendor/htm.js";
@@ -181,11 +181,11 @@ export function Facts({ rows }) {
   return html`<dl class="facts">${known.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }
 
-/** A table that scrolls sideways by itself. `columns` are `{ name, of, class }`. */
-export function Table({ columns, rows, label, keyOf = (_, place) => place }) {
-  return html`<div class="table" tabindex="0" role="region" aria-label=${label}><table>
+/** A table that scrolls sideways by itself, or `stacks` its cells where there is little room. `columns` are `{ name, of, class }`. */
+export function Table({ columns, rows, label, stacks = "", keyOf = (_, place) => place }) {
+  return html`<div class="table ${stacks && "stacks"}" tabindex="0" role="region" aria-label=${label}><table>
     <thead><tr>${columns.map((column) => html`<th key=${column.name} scope="col" class=${column.class}>${column.name || html`<span class="sr">Buttons</span>`}</th>`)}</tr></thead>
-    <tbody>${rows.map((row, place) => html`<tr key=${keyOf(row, place)}>${columns.map((column) => html`<td key=${column.name} class=${column.class}>${column.of(row)}</td>`)}</tr>`)}</tbody>
+    <tbody>${rows.map((row, place) => html`<tr key=${keyOf(row, place)}>${columns.map((column) => html`<td key=${column.name} class=${column.class} data-name=${column.name}>${column.of(row)}</td>`)}</tr>`)}</tbody>
   </table></div>`;
 }
 
@@ -203,6 +203,15 @@ export function Dialog({ title, close, children }) {
   </dialog>`;
 }
 
+/** Mark the field of a form that an error names at its beginning, and no other; go there. */
+export function mark(form, error) {
+  for (const one of form.elements) one.removeAttribute("aria-invalid");
+  const name = /^[\w.]*/.exec(error?.message)[0].split(".").at(-1);
+  const field = form.elements[name] ?? form.elements[`match ${name}`];
+  field?.setAttribute?.("aria-invalid", "true");
+  field?.focus?.();
+}
+
 /** A form in a dialog; `act` gets its FormData, and returns what is said of it, or throws what is wrong. */
 export function Asked({ title, label, act, close, danger, children }) {
   const [error, setError] = useState(null);
@@ -211,24 +220,26 @@ export function Asked({ title, label, act, close, danger, children }) {
     event.preventDefault();
     setBusy(true);
     setError(null);
+    mark(event.target);
     try {
       say(await act(new FormData(event.target)));
       close();
     } catch (wrong) {
       setError(wrong);
       setBusy(false);
+      mark(event.target, wrong);
     }
   };
   return html`<${Dialog} title=${title} close=${close}>
     <form class="form" onSubmit=${submit}>${children}
       ${error && html`<${Failure} error=${error} />`}
-      <footer><button type="button" onClick=${close}>Not now</button><button class=${danger ? "danger" : "primary"} disabled=${busy}>${label}</button></footer>
+      <footer><button type="button" onClick=${close}>Cancel</button><button class=${danger ? "danger" : "primary"} disabled=${busy}>${label}</button></footer>
     </form>
   <//>`;
 }
 
-/** A labelled field of the query in the URL; `search` is where the key / leads. */
-export function Filter({ name, label, options, search, type = "text", placeholder }) {
+/** A labelled field of the query in the URL; `search` is where the key / leads, `known` what GET /spend lists to choose from. */
+export function Filter({ name, label, options, search, type = "text", placeholder, known }) {
   const id = useId();
   const value = route.value.query[name] ?? "";
   const change = (event) => setQuery({ [name]: event.target.value });
@@ -237,7 +248,7 @@ export function Filter({ name, label, options, search, type = "text", placeholde
         <option value="">any</option>
         ${options.map(([one, text]) => html`<option key=${one} value=${one} selected=${one === value}>${text}</option>`)}
       </select>`
-    : html`<input id=${id} type=${type} value=${value} placeholder=${placeholder} data-search=${search} autocomplete="off" spellcheck=${false} onInput=${change} />`;
+    : html`<input id=${id} type=${type} value=${value} placeholder=${placeholder} data-search=${search} autocomplete="off" spellcheck=${false} list=${known && `${id}l`} onInput=${change} />${known && html`<datalist id=${`${id}l`}>${spent.value?.[known].slice(0, 200).map(({ key, endpoint_id: id = key }) => html`<option value=${id} />`)}</datalist>`}`;
   return html`<div class="filter"><label for=${id}>${label}</label>${field}</div>`;
 }
 

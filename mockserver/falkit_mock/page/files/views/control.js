@@ -12,7 +12,7 @@ import {
   tick,
   tenant,
 } from "../api.js";
-import { bytes, count, dateTime, duration, plural } from "../format.js";
+import { bytes, count, dateTime, duration, iso, plural, zone } from "../format.js";
 import {
   Asked,
   Failure,
@@ -96,7 +96,7 @@ function Clock() {
   };
   const moment = now();
   return html` <p class="moment">
-      <time>${dateTime(moment)}</time>${" "}<${StatusMark} state=${running ? "running" : "held"}
+      <time title=${iso(moment)}>${dateTime(moment)}</time>${" "}<${StatusMark} state=${running ? "running" : "held"}
         >${running ? "runs" : "paused"}<//
       >
     </p>
@@ -111,13 +111,14 @@ function Clock() {
         name="moment"
         type="datetime-local"
         step="1"
+        min=${local(moment)}
         required
         defaultValue=${local(moment + 3600)}
       /><button disabled=${busy}>Jump</button>
     </form>
     <p class="dim">
       A jump does all that is due on its way: jobs end, webhooks and their retries are sent, results
-      expire. Time never goes back.
+      expire. Time never goes back. The zone is this browser's: ${zone()}.
     </p>`;
 }
 
@@ -251,6 +252,7 @@ function Keys() {
     value &&
     html`<p class="dim">${count(value.tenants.length)} of at most ${count(value.max_tenants)}</p>
       <${Table}
+        stacks
         label="Keys"
         rows=${value.tenants}
         keyOf=${({ key }) => key}
@@ -279,6 +281,13 @@ function Keys() {
   ${forgetting && html`<${Asked} danger title=${`Forget ${forgetting}`} label="Forget it" act=${act} close=${() => forget(null)}><p>Its jobs, files, rules, findings and what it has spent are lost. Its next request gets a new mock.</p><//>`}`;
 }
 
+/** When a webhook is tried again, as --webhook-schedule names it. */
+const SCHEDULES = {
+  "two-hours": "10 times in 2 hours",
+  "until-expiry": "31 times at most, while the result is there",
+  observed: "6 times in 10 minutes",
+};
+
 /** How the mock was started. */
 function About() {
   const { version, settings = {} } = health.value ?? {};
@@ -295,7 +304,7 @@ function About() {
     ["Runners of an endpoint", settings.runners],
     ["At once for a key", settings.concurrency || "any number"],
     ["Keys", settings.api_keys ? `only ${plural(settings.api_keys, "key")}` : "any key is taken"],
-    ["Webhooks tried again", settings.webhook_schedule],
+    ["Webhooks tried again", SCHEDULES[settings.webhook_schedule] ?? settings.webhook_schedule],
     ["Webhooks go to", (settings.webhook_allow ?? []).join(", ") || "this machine only"],
     ["State", settings.state ?? "in memory"],
   ];

@@ -7,10 +7,12 @@ import {
   Failure,
   Icon,
   Link,
+  Prose,
   Table,
   Tabs,
   attempt,
   html,
+  mark,
   say,
   useEffect,
   useFollow,
@@ -48,6 +50,7 @@ export function Rules() {
     ${
       rules?.length > 0 &&
       html`<${Table}
+          stacks
           label="Rules, in the order in which they are tried"
           rows=${rules}
           keyOf=${({ id }) => id}
@@ -108,6 +111,7 @@ function Add({ again }) {
   const submit = async (event) => {
     event.preventDefault();
     setError(null);
+    mark(form.current);
     try {
       const reply = await call("POST", "/rules", { body: { rule: rule() }, raw: true });
       const { text } = await reply.json();
@@ -118,6 +122,7 @@ function Add({ again }) {
       again();
     } catch (wrong) {
       setError(wrong);
+      mark(form.current, wrong);
     }
   };
   const changed = () => {
@@ -203,7 +208,7 @@ function Chosen({ changed }) {
     </div>
     ${
       fault &&
-      html`<p class="dim">${fault.about[0].toUpperCase() + fault.about.slice(1)}.</p>
+      html`<p class="dim"><${Prose} text=${fault.about[0].toUpperCase() + fault.about.slice(1)} />.</p>
         ${fault.parameters.length > 0 && html`<div class="cells" data-fault=${JSON.stringify(fault.parameters)}>${fault.parameters.map((one) => html`<div class="cell" key=${`${name} ${one.name}`}><${Parameter} of=${one} id=${`${id}p${one.name}`} /></div>`)}</div>`}
         <h4>To which requests</h4>
         <div class="cells">

@@ -35,7 +35,7 @@ export function Catalogue({ heading, to, children }) {
   ];
   return html`<div class="titled"><h1 tabindex="-1">${heading}</h1><span class="total dim">${value && (found.length === all.length ? count(all.length) : `${count(found.length)} of ${count(all.length)}`)}</span>
       <div class="filters">
-        <${Filter} name="text" label="Words" type="search" search placeholder="image video kling" />
+        <${Filter} name="text" label="Text" type="search" search placeholder="image video kling" />
         <${Filter} name="category" label="Category" options=${options("category")} />
         <${Filter} name="date" label="Date" options=${options("date")} />
       </div></div>
@@ -54,7 +54,7 @@ function One({ id }) {
       <h1 tabindex="-1"><${EndpointId} id=${id} /></h1>
       ${one && html`<${Facts} rows=${[["Category", one.category], ["Document of", one.date && `${one.date}, ${one.certainty}`], ["Price by default", html`<b>${one.price}</b>`]]} />`}
     </div>
-    ${one && html`<div class="actions"><${Link} class="button" to="playground" rest=${id}>Open in the playground<//><${Link} class="button" to="jobs" query=${{ endpoint: id }}>Its jobs<//></div>`}</header>
+    ${one && html`<div class="actions"><${Link} class="button" to="playground" rest=${id}>Open in the playground<//><${Link} class="button" to="jobs" query=${{ endpoint: `"${id}"` }}>Its jobs<//></div>`}</header>
     ${gone && html`<${Empty} title="There is no document of this endpoint."><p>${error.message}</p><p><${Link} to="endpoints">All endpoints<//></p><//>`}
     ${error && !gone && html`<${Failure} error=${error} again=${again} />`}
     ${one ? html`<${Shown} one=${one} />` : !error && html`<p class="loading">Loading…</p>`}
@@ -76,7 +76,7 @@ function Shown({ one }) {
     <section aria-labelledby="price"><h2 id="price">Price</h2><${Facts} rows=${[
       ["By default", html`<b>${one.price}</b>`],
       ["Counted in", one.pricing?.unit],
-      ["Depends on", [...one.combining, ...one.measured.map((name) => `the length of ${name}`)].join(", ") || null],
+      ["Depends on", [...(one.pricing?.fields ?? []), ...one.measured.map((name) => `the length of ${name}`)].join(", ") || null],
       ["Certainty", one.pricing?.certainty],
       ["Source", one.pricing?.source],
     ]} /></section>
@@ -107,7 +107,7 @@ function FieldTable({ label, rows, root }) {
     } },
     { name: "Meaning", class: "prose", of: ([, node]) => read(node, root).schema.description ?? "" },
   ];
-  return html`<${Table} label=${label} columns=${columns} rows=${rows} keyOf=${([name]) => name} />`;
+  return html`<${Table} stacks label=${label} columns=${columns} rows=${rows} keyOf=${([name]) => name} />`;
 }
 
 /** The objects that fields are made of, each with its own fields. */
@@ -137,7 +137,7 @@ function Files({ files }) {
     { name: "Seconds", of: ({ min_seconds: least, max_seconds: most }) => [least && `${least} at least`, most && `${most} at most`].filter(Boolean).join(", ") || html`<span class="dim">–</span>` },
     { name: "Bounds", of: ({ bounds }) => Object.entries(bounds).map(([name, bound]) => `${name.replaceAll("_", " ")} ${bound}`).join(", ") || html`<span class="dim">–</span>` },
   ];
-  return html`<${Table} label="Files that are taken" columns=${columns} rows=${files} />`;
+  return html`<${Table} stacks label="Files that are taken" columns=${columns} rows=${files} />`;
 }
 
 /** Which choices go together and what they cost: of some of the inputs, the others by default. */
@@ -163,7 +163,7 @@ function Combinations({ one }) {
   return html`<div class="choose" role="group" aria-label="Inputs to combine"><span class="dim">Of</span> ${combining.map((name) => html`<button key=${name} class="small" aria-pressed=${fields.includes(name)} onClick=${() => flip(name)}>${name}</button>`)}</div>
     ${one.legal !== null && html`<p class="dim">${count(one.legal)} of all ${count(one.combinations)} combinations are legal. An input that isn't among those chosen has its default.</p>`}
     ${error && html`<${Failure} error=${error} again=${again} />`}
-    ${value && html`<${Table} label="Choices, legal or not" columns=${columns} rows=${value.rows} />
+    ${value && html`<${Table} stacks label="Choices, legal or not" columns=${columns} rows=${value.rows} />
       <div class="pager"><button disabled=${offset === 0} onClick=${() => setOffset(Math.max(0, offset - ROWS))}>Previous</button><span role="status">${count(offset + 1)} to ${count(last)} of ${count(value.total)}</span><button disabled=${last >= value.total} onClick=${() => setOffset(offset + ROWS)}>Next</button></div>`}`;
 }
 

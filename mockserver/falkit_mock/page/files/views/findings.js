@@ -16,6 +16,7 @@ import {
   useJobs,
   useRead,
 } from "../parts.js";
+import { like } from "../kept.js";
 import { href, setQuery } from "../router.js";
 
 export const title = "Findings";
@@ -50,7 +51,7 @@ export function Findings({ params: { query } }) {
     (one) =>
       (!query.severity || one.severity === query.severity) &&
       (!query.code || one.code === query.code) &&
-      (!query.test || one.test.includes(query.test)),
+      (!query.test || like(query.test)(one.test)),
   );
   const codes = [...new Set(found.map(({ code }) => code))].sort();
   const groups = Map.groupBy(shown, ({ code, severity }) => `${code} ${severity}`);
@@ -182,7 +183,7 @@ function Seen({ one, jobs }) {
       /></span>
     </p>
     <p class="dim">
-      ${about.join(" · ")}${test && html` ·${" "}<a href=${href("findings", "", { test })}>${test}</a> ·${" "}<${Link} to="jobs" query=${{ test }}>Its jobs<//>`}
+      ${about.join(" · ")}${test && html` ·${" "}<a href=${href("findings", "", { test })}>${test}</a> ·${" "}<${Link} to="jobs" query=${{ test: `"${test}"` }}>Its jobs<//>`}
       ${id && html` · ${jobs.includes(id) && html`<${Link} to="jobs" rest=${id}>Job<//>${" "}· `}<${Link} to="requests" query=${{ request_id: id }}>Requests<//>`}
     </p>
   </li>`;

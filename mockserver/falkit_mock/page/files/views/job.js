@@ -93,9 +93,8 @@ export function Job({ params: { rest: id, query } }) {
               : `Job ${shortId(id)}`
           }
         </h1>
-        ${one && html`<${About} job=${one} />`}
+        ${one && html`<${Actions} job=${one} query=${query} again=${job.again} /><${About} job=${one} />`}
       </div>
-      ${one && html`<${Actions} job=${one} query=${query} again=${job.again} />`}
     </header>
     ${
       gone &&
@@ -118,8 +117,8 @@ export function Job({ params: { rest: id, query } }) {
 
 function Parts({ one, code, requests, attempts, endpoint, check, findings }) {
   return html` <${Why} job=${one} findings=${findings.value} attempt=${attempts.value?.at(-1)} />
-    <section aria-labelledby="course">
-      <h2 id="course">Course</h2>
+    <section aria-labelledby="timeline">
+      <h2 id="timeline">Timeline</h2>
       <${Timeline} job=${one} requests=${requests.value ?? []} attempts=${attempts.value ?? []} />
     </section>
     <div class="halves">
@@ -190,7 +189,7 @@ function About({ job }) {
           ? { ok: "not known", failed: "nothing", cancelled: "nothing" }[job.result]
           : html`<b>${money(job.cost)}</b> at fal`,
       ],
-      ["Way", job.entry === "queue" ? "queue" : `${job.entry} (answered with the result)`],
+      ["Via", job.entry === "queue" ? "queue" : `${job.entry} (answered with the result)`],
       ["Place", job.status === "IN_QUEUE" ? `${job.queue_position + 1} in the queue` : null],
       ["Attempts", job.attempts > 1 ? job.attempts : null],
       ["Priority", options.priority === "normal" ? null : options.priority],
@@ -198,7 +197,7 @@ function About({ job }) {
       ["Tags", options.tags?.length ? options.tags.map(String).join(", ") : null],
       [
         "Test",
-        job.test && html`<${Link} to="jobs" query=${{ test: job.test }}>${job.test}<//>`,
+        job.test && html`<${Link} to="jobs" query=${{ test: `"${job.test}"` }}>${job.test}<//>`,
       ],
     ]}
   />`;
@@ -207,9 +206,9 @@ function About({ job }) {
 /** Why it failed, and what was found about it: what one came for. */
 function Why({ job, findings, attempt }) {
   const failed = stateOf(job, now()) === "failed";
-  const faults = Object.entries(job.faults ?? {}).filter(
-    ([, value]) => value && (!Array.isArray(value) || value.length),
-  );
+  // One that the request names is told of where it is named and where it applies.
+  const faults = [...new Set(Object.values(job.faults ?? {}).flat().map(nameOf))];
+  const byHand = faults.includes(BY_HAND);
   const untaken = attempt && attempt.status !== "acknowledged";
   if (!failed && !findings?.length && !faults.length && !untaken) return null;
   return html`<div class="why">
@@ -225,8 +224,8 @@ function Why({ job, findings, attempt }) {
       faults.length > 0 &&
       html`<p class="warn">
         <${Icon} name="warning" /><span
-          ><b>Faults were injected:</b>${" "}
-          ${faults.map(([place, value]) => `${place}: ${nameOf(value)}`).join("; ")}</span
+          ><b>${byHand ? "Ended by hand" : "Faults on purpose:"}</b>${" "}
+          ${faults.filter((one) => one !== BY_HAND).join(", ")}</span
         >
       </p>`
     }
@@ -259,12 +258,11 @@ function said({ number, response, error, next, sent }) {
   return `attempt ${number}: ${got}, ${then}`;
 }
 
-const nameOf = (value) =>
-  Array.isArray(value)
-    ? value.map(nameOf).join(", ")
-    : (value?.name ??
-      value?.fault ??
-      (typeof value === "object" ? JSON.stringify(value) : String(value)));
+/** What the mock calls the fault of a job that was ended by the control API. */
+const BY_HAND = "chosen by hand";
+
+/** Return the fault's name in what is kept of a fault; of one that a request names, its rule as it is written. */
+const nameOf = (value) => value.name ?? (value.rule ? `output of ${value.rule}` : value);
 
 function reason({ outcome, error }) {
   const detail = outcome?.body?.detail;

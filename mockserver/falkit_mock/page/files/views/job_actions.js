@@ -2,8 +2,9 @@
 import { get, now, post, tick } from "../api.js";
 import { shortId } from "../format.js";
 import {
-  Dialog,
+  Asked,
   Failure,
+  Prose,
   attempt,
   html,
   isExpired,
@@ -38,6 +39,12 @@ export function Actions({ job, query, again }) {
     again();
     return fine;
   };
+  // A dialog says itself what is wrong.
+  const end = async (name, body) => {
+    await post(`/jobs/${id}/${name}`, body);
+    again();
+    return SAID[name];
+  };
   const repeat = async () => {
     try {
       const { request_id: made } = await post(`/jobs/${id}/again`);
@@ -64,15 +71,13 @@ export function Actions({ job, query, again }) {
         held
           ? ["Release", () => act("release")]
           : ["Hold", () => act("hold"), "Keep it where it is until it is released"],
-        ...(held && job.status === "IN_QUEUE"
-          ? [
-              [
-                "Start",
-                () => act("release", {}, { to: "IN_PROGRESS" }),
-                "In progress, and still held",
-              ],
-            ]
-          : []),
+        // Always here: a button that comes and goes moves those beside it.
+        [
+          "Start",
+          () => act("release", {}, { to: "IN_PROGRESS" }),
+          "In progress, and still held; of a job that is held in the queue",
+          !held || job.status !== "IN_QUEUE",
+        ],
         ["Complete", () => act("complete"), "End it now, with its own answer"],
         ["Complete with…", () => setDialog("complete")],
         ["Fail…", () => setDialog("fail")],
@@ -82,18 +87,17 @@ export function Actions({ job, query, again }) {
   const close = () => setDialog(null);
   return html`<div class="actions" role="group" aria-label="What to do with the job">
     ${buttons.map(
-      ([name, does, about]) =>
-        html`<button key=${name} disabled=${busy} title=${about} onClick=${does}>${name}</button>`,
+      ([name, does, about, off]) =>
+        html`<button key=${name} disabled=${busy || off} title=${about} onClick=${does}>${name}</button>`,
     )}
-    ${dialog === "fail" && html`<${Fail} job=${job} act=${act} close=${close} />`}
-    ${dialog === "complete" && html`<${Complete} job=${job} act=${act} close=${close} />`}
+    ${dialog === "fail" && html`<${Fail} end=${end} close=${close} />`}
+    ${dialog === "complete" && html`<${Complete} job=${job} end=${end} close=${close} />`}
   </div>`;
 }
 
 /** End a job with a fault of the catalogue, or with a reply in full. */
-function Fail({ job, act, close }) {
+function Fail({ end, close }) {
   const [how, setHow] = useState("fault");
-  const [error, setError] = useState(null);
   const { value: faults, error: missing } = useRead(
     (signal) =>
       get("/faults", {}, { signal }).then((reply) =>
@@ -105,19 +109,9 @@ function Fail({ job, act, close }) {
   const id = useId();
   const fault = faults?.find((one) => one.name === name);
   const families = [...new Set((faults ?? []).map((one) => one.family))];
-  const submit = async (event) => {
-    event.preventDefault();
-    const form = new FormData(event.target);
-    try {
-      const body =
-        how === "fault" ? { fault: name, parameters: parameters(fault, form) } : reply(form);
-      if (await act("fail", body)) close();
-    } catch (wrong) {
-      setError(wrong);
-    }
-  };
-  return html`<${Dialog} title="Fail the job" close=${close}>
-    <form onSubmit=${submit} class="form">
+  const fail = (form) =>
+    end("fail", how === "fault" ? { fault: name, parameters: parameters(fault, form) } : reply(form));
+  return html`<${Asked} danger title="Fail the job" label="Fail the job" act=${fail} close=${close}>
       <fieldset>
         <legend class="sr">How</legend>
         <label
@@ -157,7 +151,7 @@ function Fail({ job, act, close }) {
                     </optgroup>`,
                 )}
               </select>
-              ${fault && html`<p class="dim">${fault.about}</p>`}
+              ${fault && html`<p class="dim"><${Prose} text=${fault.about} /></p>`}
               ${fault?.parameters.map(
                 (one) =>
                   html`<${Parameter}
@@ -187,12 +181,6 @@ ${'{"detail": "later"}'}</textarea>
                 placeholder="x-fal-retryable: true"
               ></textarea>`
       }
-      ${error && html`<${Failure} error=${error} />`}
-      <footer>
-        <button type="button" onClick=${close}>Not now</button
-        ><button class="danger">Fail the job</button>
-      </footer>
-    </form>
   <//>`;
 }
 
@@ -202,28 +190,33 @@ const choice = (value, chosen) =>
 /** A field for one parameter of a fault. */
 export function Parameter({ of: { name, kind, about, choices, default: byDefault }, id }) {
   const none = byDefault === null || byDefault === undefined;
+  const said = html`${name}${" "}
+    <span class="dim"
+      ><${Prose} text=${about} />${kind === "list" ? ", with commas between" : ""}</span
+    >`;
+  if (kind === "boolean")
+    return html`<label
+      ><input name=${name} type="checkbox" checked=${byDefault === true} /><span
+        >${said}</span
+      ></label
+    >`;
   const field =
-    kind === "boolean"
-      ? html`<input id=${id} name=${name} type="checkbox" checked=${byDefault === true} />`
-      : kind === "choice"
-        ? html`<select id=${id} name=${name}>
-            ${none && html`<option value=""></option>`}${choices.map((one) => choice(one, byDefault))}
-          </select>`
-        : html`<input
-              id=${id}
-              name=${name}
-              autocomplete="off"
-              inputmode=${["integer", "number", "seconds"].includes(kind) ? "decimal" : undefined}
-              placeholder=${none ? "" : String(byDefault)}
-              list=${choices ? `${id}l` : undefined}
-            />${
-              choices &&
-              html`<datalist id=${`${id}l`}>${choices.map((one) => choice(one))}</datalist>`
-            }`;
-  return html`<label for=${id}
-      >${name}${" "}
-      <span class="dim">${about}${kind === "list" ? ", with commas between" : ""}</span></label
-    >${field}`;
+    kind === "choice"
+      ? html`<select id=${id} name=${name}>
+          ${none && html`<option value=""></option>`}${choices.map((one) => choice(one, byDefault))}
+        </select>`
+      : html`<input
+            id=${id}
+            name=${name}
+            autocomplete="off"
+            inputmode=${["integer", "number", "seconds"].includes(kind) ? "decimal" : undefined}
+            placeholder=${none ? "" : String(byDefault)}
+            list=${choices ? `${id}l` : undefined}
+          />${
+            choices &&
+            html`<datalist id=${`${id}l`}>${choices.map((one) => choice(one))}</datalist>`
+          }`;
+  return html`<label for=${id}>${said}</label>${field}`;
 }
 
 /** Return a form's parameters of a fault, without those that are left as they are. */
@@ -253,12 +246,12 @@ function reply(form) {
     .split("\n")
     .filter((one) => one.trim())) {
     const [, name, value] = /^\s*([^:\s]+)\s*:\s*(.*?)\s*$/.exec(line) ?? [];
-    if (!name) throw new Error(`Headers: “${line}” is not a name, a colon and a value`);
+    if (!name) throw new Error(`headers: “${line}” is not a name, a colon and a value`);
     headers[name] = value;
   }
   return {
     status_code: Number(form.get("status_code")),
-    body: json(form.get("body"), "Body"),
+    body: json(form.get("body"), "body"),
     headers,
   };
 }
@@ -272,28 +265,12 @@ function json(text, what) {
 }
 
 /** End a job with an output of one's own. */
-function Complete({ job, act, close }) {
-  const [error, setError] = useState(null);
+function Complete({ job, end, close }) {
   const id = useId();
-  const submit = async (event) => {
-    event.preventDefault();
-    try {
-      const output = json(new FormData(event.target).get("output"), "Output");
-      if (await act("complete", { output })) close();
-    } catch (wrong) {
-      setError(wrong);
-    }
-  };
-  return html`<${Dialog} title="Complete the job" close=${close}>
-    <form onSubmit=${submit} class="form">
-      <label for=${id}>Output, as JSON</label>
-      <textarea id=${id} name="output" rows="12" spellcheck=${false}>
+  const complete = async (form) => end("complete", { output: json(form.get("output"), "output") });
+  return html`<${Asked} title="Complete the job" label="Complete the job" act=${complete} close=${close}>
+    <label for=${id}>Output, as JSON</label>
+    <textarea id=${id} name="output" rows="12" spellcheck=${false}>
 ${JSON.stringify(job.outcome?.body ?? {}, null, 2)}</textarea>
-      ${error && html`<${Failure} error=${error} />`}
-      <footer>
-        <button type="button" onClick=${close}>Not now</button
-        ><button class="primary">Complete the job</button>
-      </footer>
-    </form>
   <//>`;
 }

@@ -1,6 +1,6 @@
 /** Attempts to deliver a job's webhook: what was sent and answered, whether the signature is good, and once more. */
 import { now, post, tick } from "../api.js";
-import { clockTime, duration } from "../format.js";
+import { clockTime, duration, iso } from "../format.js";
 import { Facts, Failure, Icon, StatusMark, attempt, html, useEffect, useState } from "../parts.js";
 import { Body } from "./job_requests.js";
 
@@ -28,7 +28,7 @@ export function Attempt({ delivery, since, next }) {
   const resend = () => attempt("The same body is sent again, with a new signature", () => post(`/deliveries/${delivery.id}/resend`));
   return html`<details class="item" onToggle=${(event) => setOpen(event.target.open)}>
     <summary>
-      <span class="dim when">${since === undefined ? clockTime(sent) : `+${duration(sent - since)}`}</span>
+      <span class="dim when" title=${iso(sent)}>${since === undefined ? clockTime(sent) : `+${duration(sent - since)}`}</span>
       <span class="verb">${cause === "job" ? `attempt ${number}` : cause}</span>
       <${StatusMark} state=${SHAPES[status] ?? "note"}>${response?.status_code ?? "no reply"}<//>
       <span class="path">${next ? `Tried again at ${clockTime(next.sent)}` : (WORDS[status] ?? status)}${error && html`: ${error}`}</span>

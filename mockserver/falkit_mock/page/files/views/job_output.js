@@ -69,7 +69,7 @@ export function Output({ job, endpoint }) {
     ${
       headers.length > 0 &&
       html`<details>
-        <summary>Headers of the model's own</summary>
+        <summary>Response headers</summary>
         <${Facts} rows=${headers} />
       </details>`
     }`;

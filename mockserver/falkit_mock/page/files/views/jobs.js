@@ -1,6 +1,6 @@
 /** Jobs as they come, newest first. */
 import { follow, get, now, ready, tick } from "../api.js";
-import { age, line, money, shortId } from "../format.js";
+import { age, anywhere, glob, line, money, shortId } from "../format.js";
 import { Rows, VirtualList } from "../list.js";
 import { Thumbnail } from "../media.js";
 import { Codes, Empty, EndpointId, Failure, Filter, STATES, StatusMark, html, stateOf, useEffect, useMemo } from "../parts.js";
@@ -11,7 +11,7 @@ export const title = "Jobs";
 const FILTERS = ["status", "endpoint", "key", "test", "text"];
 
 export function Jobs({ params: { query } }) {
-  const wanted = Object.fromEntries(FILTERS.map((name) => [name, query[name]]));
+  const wanted = { ...Object.fromEntries(FILTERS.map((name) => [name, query[name]])), endpoint: anywhere(query.endpoint), test: anywhere(query.test) };
   const filtered = FILTERS.some((name) => wanted[name]);
   const of = JSON.stringify(wanted);
   const rows = useMemo(() => new Rows((offset, limit, signal) => read(wanted, offset, limit, signal), Boolean(wanted.status || wanted.test || wanted.text)), [of]);
@@ -30,11 +30,11 @@ export function Jobs({ params: { query } }) {
   return html`<div class="view full">
     <div class="titled"><h1 tabindex="-1">Jobs</h1>${total !== null && html`<span class="dim total">${total.toLocaleString("en-US")}${filtered ? " found" : ""}</span>`}
       <form class="filters" role="search" aria-label="Jobs" onSubmit=${(event) => event.preventDefault()}>
-        <${Filter} name="text" label="Text" type="search" search placeholder="prompt or id" />
+        <${Filter} name="text" label="Text" type="search" search placeholder="prompt, id, endpoint" />
         <${Filter} name="status" label="Status" options=${CHOICES} />
-        <${Filter} name="endpoint" label="Endpoint" placeholder="fal-ai/ltx-2/*" />
-        <${Filter} name="key" label="Key" />
-        <${Filter} name="test" label="Test" placeholder="*test_video.py*" />
+        <${Filter} name="endpoint" label="Endpoint" placeholder="ltx-2" known="endpoints" />
+        <${Filter} name="key" label="Key" placeholder="whole id" known="keys" />
+        <${Filter} name="test" label="Test" placeholder="test_video.py" />
       </form>
     </div>
     ${error && html`<${Failure} error=${error} again=${() => rows.load()} />`}
@@ -80,7 +80,6 @@ function fits({ key, endpoint_id }, wanted) {
   return !wanted.endpoint || glob(wanted.endpoint).test(endpoint_id);
 }
 
-const glob = (pattern) => new RegExp(`^${pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&").replace(/\*/g, ".*").replace(/\?/g, ".")}$`);
 
 const HEAD = html`<span role="columnheader">Status</span><span role="columnheader"><span class="sr">Output</span></span>
   <span role="columnheader">Endpoint</span><span role="columnheader">Prompt</span><span role="columnheader">Key</span>

@@ -119,7 +119,7 @@ function Tools({ endpoint, query }) {
           ${unread.value ? html`<p class="verdict error" role="status"><${Icon} name="failed" /><span>Not JSON yet, so there is nothing to run.</span></p>` : html`<${Verdict} check=${check} errors=${errors} />`}
           <div class="callline">
             <label>Key <input value=${key} spellcheck=${false} autocomplete="off" onInput=${({ target }) => setKey(target.value)} /></label>
-            <div class="segments" role="radiogroup" aria-label="Way">${[["queue", "by the queue"], ["run", "directly (fal.run)"]].map(([name, words]) => html`<label key=${name}><input type="radio" name="way" checked=${entry === name} onChange=${() => setQuery({ way: name === "run" ? "run" : "" })} /><span>${words}</span></label>`)}</div>
+            <div class="segments" role="radiogroup" aria-label="Via">${[["queue", "by the queue"], ["run", "directly (fal.run)"]].map(([name, words]) => html`<label key=${name}><input type="radio" name="way" checked=${entry === name} onChange=${() => setQuery({ way: name === "run" ? "run" : "" })} /><span>${words}</span></label>`)}</div>
             <button class="primary" disabled=${run.busy || unread.value > 0} onClick=${start}>${run.busy ? "Running…" : "Run"}</button>
           </div>
           ${text.length > LONGEST && html`<p class="hint"><${Icon} name="note" /><span>The input is too long for a link, so the URL doesn't carry it.</span></p>`}

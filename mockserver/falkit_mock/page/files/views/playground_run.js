@@ -90,8 +90,11 @@ async function streamed(reply, tell) {
 
 /** What came of a run: its state, its log, and its output as the job's page shows it. */
 export function Run({ run, endpoint }) {
+  const section = useRef(null);
+  // Of a run that was begun, the result is seen, wherever one was.
+  useEffect(() => run.busy && section.current.scrollIntoView({ block: "nearest" }), [run.busy]);
   if (!run.of) return null;
-  return html`<section aria-labelledby="result"><h2 id="result">Result</h2>
+  return html`<section ref=${section} aria-labelledby="result"><h2 id="result">Result</h2>
     ${run.error && html`<${Failure} error=${run.error} />`}
     ${run.errors.length > 0 && html`<p class="error"><${Icon} name="failed" /><span>422: ${run.errors.map(errorText).join("; ")}</span></p>`}
     ${run.job ? html`<${Job} key=${run.job} id=${run.job} run=${run} endpoint=${endpoint} />` : run.busy && html`<p class="dim">Sent…</p>`}

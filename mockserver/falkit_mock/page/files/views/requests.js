@@ -1,6 +1,6 @@
 /** Every request as it comes: those to fal's hosts, and what left for others. */
 import { follow, get, health, ready, remove } from "../api.js";
-import { clockTime, dateTime, duration, line } from "../format.js";
+import { clockTime, dateTime, duration, iso, line } from "../format.js";
 import { Kept, Pane, Split, like } from "../kept.js";
 import { VirtualList } from "../list.js";
 import {
@@ -85,7 +85,7 @@ export function Requests({ params: { rest, query } }) {
       noun="request"
       kind="requests"
       row=${32}
-      card=${88}
+      card=${56}
       head=${HEAD}
       cells=${(row) => cells(row, rest, query)}
       open=${open}
@@ -100,11 +100,11 @@ export function Requests({ params: { rest, query } }) {
         aria-label="Requests"
         onSubmit=${(event) => event.preventDefault()}
       >
-        <${Filter} name="path" label="Path" type="search" search placeholder="/fal-ai/ltx-2/*" />
+        <${Filter} name="path" label="Path" type="search" search placeholder="ltx-2" />
         <${Filter} name="method" label="Method" options=${METHODS} />
         <${Filter} name="status" label="Status" options=${statuses(query.status)} />
         <${Filter} name="host" label="Host" placeholder="queue.fal.run" />
-        <${Filter} name="key" label="Key" />
+        <${Filter} name="key" label="Key" known="keys" />
         <${Filter}
           name="to"
           label="To"
@@ -207,13 +207,13 @@ const left = ({ host, port, time, key }, allowed) => ({
 });
 
 function filter({ method, status, host, path, key, to, fault, request_id: id }) {
-  const [ofHost, ofPath] = [host && like(host), path && like(path)];
+  const [ofHost, ofPath, ofKey] = [host, path, key].map((one) => one && like(one));
   return (one) =>
     (!method || one.method === method) &&
     (!status || hasStatus(one, status)) &&
     (!host || ofHost(one.host)) &&
     (!path || ofPath(one.path)) &&
-    (!key || one.key === key) &&
+    (!key || ofKey(one.key)) &&
     (!to || (to === "others") === (one.allowed !== undefined)) &&
     (!fault || one.faults.includes(fault) || Boolean(one.hint?.includes(`(${fault}:`))) &&
     (!id || one.request_id === id || one.path.includes(id));
@@ -251,7 +251,7 @@ const HEAD = html`<span role="columnheader" class="aside">Time</span
   ><span role="columnheader" class="number aside">Took</span>`;
 
 const cells = (one, chosen, query) =>
-  html` <span role="cell" class="when dim aside" title=${dateTime(one.time, true)}
+  html` <span role="cell" class="when dim aside" title=${iso(one.time)}
       >${clockTime(one.time)}</span
     >
     <span role="cell" class="state"><${Answer} of=${one} /></span>
@@ -288,7 +288,7 @@ function Opened({ number }) {
       one &&
       html` <${Facts}
           rows=${[
-            ["Time", dateTime(one.time, true)],
+            ["Time", html`<time title=${iso(one.time)}>${dateTime(one.time, true)}</time>`],
             ["Host", one.host],
             ["Key", one.key],
             ["Took", took(one.ms)],

@@ -75,7 +75,7 @@ function Sums({ sums, kept }) {
         label="Cost by endpoint"
         rows=${dearest}
         keyOf=${(one) => one.endpoint_id}
-        columns=${columns("Endpoint", (one) => html`<${Link} to="jobs" query=${{ endpoint: one.endpoint_id }}><${EndpointId} id=${one.endpoint_id} /><//>`)}
+        columns=${columns("Endpoint", (one) => html`<${Link} to="jobs" query=${{ endpoint: `"${one.endpoint_id}"` }}><${EndpointId} id=${one.endpoint_id} /><//>`)}
       />
     </section>
     <section aria-labelledby="bykey">

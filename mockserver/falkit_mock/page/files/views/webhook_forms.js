@@ -1,6 +1,6 @@
 /** What webhooks are steered by: one without a job, one to another URL, and keys. */
 import { get, now, post, remove, tick } from "../api.js";
-import { age, dateTime } from "../format.js";
+import { age, iso } from "../format.js";
 import {
   Asked,
   Codes,
@@ -109,7 +109,7 @@ export function Keys({ state: { value, again }, close }) {
           {
             name: "Made",
             of: ({ created }) =>
-              html`<span title=${dateTime(created)}>${age(created, now())} ago</span>`,
+              html`<span title=${iso(created)}>${age(created, now())} ago</span>`,
           },
           {
             name: "Is",

@@ -1,6 +1,6 @@
 /** Attempts to deliver webhooks, those still to come, and the keys that sign them. */
 import { follow, get, now, post, ready, tick } from "../api.js";
-import { clockTime, dateTime, duration, plural } from "../format.js";
+import { clockTime, dateTime, duration, iso, plural } from "../format.js";
 import { Kept, Pane, Split, like } from "../kept.js";
 import { VirtualList } from "../list.js";
 import {
@@ -81,7 +81,7 @@ export function Webhooks({ params: { rest, query } }) {
         noun="delivery"
         kind="deliveries"
         row=${32}
-        card=${88}
+        card=${56}
         head=${HEAD}
         cells=${(one) => cells(one, rest, query)}
         open=${({ id }) => go("webhooks", id, query)}
@@ -157,7 +157,7 @@ const HEAD = html`<span role="columnheader" class="aside">Time</span
   ><span role="columnheader" class="number aside">Took</span>`;
 
 const cells = (one, chosen, query) =>
-  html` <span role="cell" class="when dim aside" title=${dateTime(one.sent, true)}
+  html` <span role="cell" class="when dim aside" title=${iso(one.sent)}
       >${clockTime(one.sent)}</span
     >
     <span role="cell" class="state"><${Verdict} of=${one} /></span>
@@ -202,7 +202,7 @@ function Until({ moment, ahead }) {
   tick.value;
   const left = moment - now();
   if (ahead && left < 0) return null;
-  return html`<time title=${dateTime(moment, true)}
+  return html`<time title=${iso(moment)}
     >${left > 0 ? `in ${duration(left < 10 ? Math.ceil(left) : left)}` : "was due"}</time
   >`;
 }
