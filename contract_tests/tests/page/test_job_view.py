@@ -39,7 +39,7 @@ def test_why_a_job_failed_is_at_the_top_and_at_its_field(serve: Serve, look: Loo
     fields = section(page, "Input").locator(".field")
     expect(fields.filter(has_text="colour")).to_contain_text("the document has no such field")
     expect(fields.filter(has_text="fps")).to_have_class("field  dimmed")
-    expect(fields.filter(has_text="fps")).to_have_text("fps2525, 50")
+    expect(fields.filter(has_text="fps")).to_have_text("fps2525 | 50")
     asked = section(page, "Requests").locator("summary")
     expect(asked).to_have_count(2)
     expect(asked.first).to_contain_text("has no such input: colour")

@@ -1,6 +1,6 @@
 /** What views are made of. Views import Preact, signals and `html` from here. */
 import { connection, follow, get, now, spent } from "./api.js";
-import { count, line, told } from "./format.js";
+import { count, told } from "./format.js";
 import { href, route, setQuery } from "./router.js";
 import htm from "./vendor/htm.js";
 import { useEffect, useId, useRef, useState } from "./vendor/hooks.js";
@@ -251,6 +251,19 @@ export function Filter({ name, label, options, search, type = "text", placeholde
     : html`<input id=${id} type=${type} value=${value} placeholder=${placeholder} data-search=${search} autocomplete="off" spellcheck=${false} list=${known && `${id}l`} onInput=${change} />${known && html`<datalist id=${`${id}l`}>${spent.value?.[known].slice(0, 200).map(({ key, endpoint_id: id = key }) => html`<option value=${id} />`)}</datalist>`}`;
   return html`<div class="filter"><label for=${id}>${label}</label>${field}</div>`;
 }
+
+/** A view's name, what is shown of how much, and its filters with `buttons` behind them. */
+export function Head({ title, label = title, total, bare, buttons, children }) {
+  return html`<div class="titled ${bare ? "bare" : ""}"><h1 tabindex="-1">${title}</h1>${total && html`<span class="dim total">${total}</span>`}
+    <form class="filters" role="search" aria-label=${label} onSubmit=${(event) => event.preventDefault()}>${children}</form>${buttons}</div>`;
+}
+
+/** Return how many there are, or fit the filters. */
+export const found = (total, filtered) => total !== null && count(total) + (filtered ? " found" : "");
+
+/** What a view shows where nothing fits its filters. */
+export const Unlike = ({ one, all = `${one}s`, view = all }) =>
+  html`<${Empty} title="No ${one} is like that."><p><${Link} to=${view}>Show all ${all}<//></p><//>`;
 
 /** A link to a view. */
 export function Link({ to, rest, query, children, ...others }) {

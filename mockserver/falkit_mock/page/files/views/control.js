@@ -13,21 +13,7 @@ import {
   tenant,
 } from "../api.js";
 import { bytes, count, dateTime, duration, iso, plural, zone } from "../format.js";
-import {
-  Asked,
-  Failure,
-  Icon,
-  StatusMark,
-  Table,
-  attempt,
-  html,
-  say,
-  useEffect,
-  useId,
-  useRead,
-  useRef,
-  useState,
-} from "../parts.js";
+import { Asked, Failure, Icon, StatusMark, Table, attempt, html, say, useEffect, useId, useRead, useRef, useState } from "../parts.js";
 import { Rules } from "./control_rules.js";
 
 export const title = "Control";

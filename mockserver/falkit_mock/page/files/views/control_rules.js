@@ -1,26 +1,7 @@
 /** Rules by which things go wrong: a form for each fault of the catalogue, and what each rule did. */
 import { call, get, remove } from "../api.js";
 import { count, plural } from "../format.js";
-import {
-  Asked,
-  Code,
-  Failure,
-  Icon,
-  Link,
-  Prose,
-  Table,
-  Tabs,
-  attempt,
-  html,
-  mark,
-  say,
-  useEffect,
-  useFollow,
-  useId,
-  useRead,
-  useRef,
-  useState,
-} from "../parts.js";
+import { Asked, Code, Failure, Link, Prose, Table, Tabs, attempt, html, mark, say, useEffect, useFollow, useId, useRead, useRef, useState } from "../parts.js";
 import { Parameter, parameters } from "./job_actions.js";
 
 /** Milliseconds between two readings that events ask for. */

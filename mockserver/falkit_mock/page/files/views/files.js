@@ -2,20 +2,7 @@
 import { get, now, ready, tick } from "../api.js";
 import { age, bytes, duration } from "../format.js";
 import { kindOf, local } from "../media.js";
-import {
-  Copy,
-  Empty,
-  EndpointId,
-  Failure,
-  Link,
-  Tabs,
-  html,
-  useEffect,
-  useFollow,
-  useMemo,
-  useRef,
-  useState,
-} from "../parts.js";
+import { Copy, Empty, EndpointId, Failure, Link, Tabs, html, useEffect, useFollow, useMemo, useRef, useState } from "../parts.js";
 import { setQuery } from "../router.js";
 
 export const title = "Files";

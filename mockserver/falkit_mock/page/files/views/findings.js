@@ -1,21 +1,7 @@
 /** What is wrong with the program that called: the same as GET /__falkit/report, by what it is. */
 import { get, health, ready } from "../api.js";
 import { dateTime, plural } from "../format.js";
-import {
-  Copy,
-  Empty,
-  EndpointId,
-  Facts,
-  Failure,
-  Filter,
-  Icon,
-  Link,
-  Prose,
-  html,
-  useFollow,
-  useJobs,
-  useRead,
-} from "../parts.js";
+import { Copy, Empty, EndpointId, Facts, Failure, Filter, Head, Icon, Link, Prose, Unlike, html, useFollow, useJobs, useRead } from "../parts.js";
 import { like } from "../kept.js";
 import { href, setQuery } from "../router.js";
 
@@ -57,23 +43,15 @@ export function Findings({ params: { query } }) {
   const groups = Map.groupBy(shown, ({ code, severity }) => `${code} ${severity}`);
   const filtered = query.severity || query.code || query.test;
   return html`<div class="view findings">
-    <div class="titled bare">
-      <h1 tabindex="-1">Findings</h1>
-      ${
-        report &&
-        html`<span class="dim total"
-          >${Object.entries(report.counts)
-            .filter(([, number]) => number)
-            .map(([severity, number]) => plural(number, severity))
-            .join(", ")}</span
-        >`
-      }
-      <form
-        class="filters"
-        role="search"
-        aria-label="Findings"
-        onSubmit=${(event) => event.preventDefault()}
-      >
+    <${Head}
+      bare
+      title="Findings"
+      total=${Object.entries(report?.counts ?? {})
+        .filter(([, number]) => number)
+        .map(([severity, number]) => plural(number, severity))
+        .join(", ")}
+      buttons=${shown.length > 0 && html`<${Copy} text=${() => asText(shown)} label="Copy as text">Copy as text<//>`}
+    >
         <${Filter}
           name="severity"
           label="Severity"
@@ -92,9 +70,7 @@ export function Findings({ params: { query } }) {
             onChange=${(event) => setQuery({ ended: event.target.checked ? "yes" : "" })}
           />${" "}As if the program had ended</label
         >
-      </form>
-      ${shown.length > 0 && html`<${Copy} text=${() => asText(shown)} label="Copy as text">Copy as text<//>`}
-    </div>
+    <//>
     ${error && html`<${Failure} error=${error} again=${again} />`}
     ${
       Number.isInteger(report?.more) &&
@@ -113,9 +89,7 @@ export function Findings({ params: { query } }) {
       report &&
       !shown.length &&
       (filtered
-        ? html`<${Empty} title="No finding is like that."
-            ><p><a href=${href("findings")}>Show all findings</a></p><//
-          >`
+        ? html`<${Unlike} one="finding" />`
         : html`<${Nothing} report=${report} />`)
     }
     ${[...groups].map(([name, group]) => html`<${Group} key=${name} group=${group} />`)}

@@ -1,24 +1,7 @@
 /** One job: its course, what it was asked, what it answered, and buttons. */
 import { ApiError, get, now, post, ready, tick } from "../api.js";
 import { LANGUAGES, age, codeOf, dateTime, duration, errorText, money, shortId } from "../format.js";
-import {
-  Codes,
-  Copy,
-  Empty,
-  EndpointId,
-  Facts,
-  Failure,
-  Icon,
-  Link,
-  STATES,
-  StatusMark,
-  html,
-  isExpired,
-  stateOf,
-  useFollow,
-  useMemo,
-  useRead,
-} from "../parts.js";
+import { Codes, Copy, Empty, EndpointId, Facts, Failure, Icon, Link, STATES, StatusMark, html, isExpired, stateOf, useFollow, useMemo, useRead } from "../parts.js";
 import { Actions } from "./job_actions.js";
 import { Attempts } from "./job_attempts.js";
 import { Input } from "./job_input.js";

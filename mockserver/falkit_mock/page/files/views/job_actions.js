@@ -1,19 +1,7 @@
 /** What one can do to a job, and what came of it. */
 import { get, now, post, tick } from "../api.js";
 import { shortId } from "../format.js";
-import {
-  Asked,
-  Failure,
-  Prose,
-  attempt,
-  html,
-  isExpired,
-  say,
-  stateOf,
-  useId,
-  useRead,
-  useState,
-} from "../parts.js";
+import { Asked, Failure, Prose, attempt, html, isExpired, say, stateOf, useId, useRead, useState } from "../parts.js";
 import { go } from "../router.js";
 
 const SAID = {

@@ -1,6 +1,7 @@
 /** A job's input beside what the endpoint's document says of each field. */
 import { Code, Icon, Json, Tabs, html, useState } from "../parts.js";
 import { line } from "../format.js";
+import { read, takes } from "../schema.js";
 
 /** Return what a 422 says, by the field that it names. */
 export function errorsOf(detail) {
@@ -11,23 +12,6 @@ export function errorsOf(detail) {
     (found[name] ??= []).push(inner.length ? `${inner.join(".")}: ${msg}` : msg);
   }
   return found;
-}
-
-/** Return a schema in few words: its type, its choices or its range. */
-export function shape(schema = {}) {
-  const { enum: choices, anyOf, type, items, minimum, maximum, maxLength } = schema;
-  if (schema.const !== undefined) return JSON.stringify(schema.const);
-  if (choices) return line(choices.map(String).join(", "), 90);
-  if (anyOf) return line([...new Set(anyOf.map(shape))].join(" or "), 90);
-  if (schema.$ref) return schema.$ref.split("/").at(-1);
-  if (type === "array") return `list of ${items ? shape(items) : "values"}`;
-  const range =
-    minimum !== undefined || maximum !== undefined
-      ? ` ${minimum ?? ""}…${maximum ?? ""}`
-      : maxLength
-        ? ` of ${maxLength} characters at most`
-        : "";
-  return `${Array.isArray(type) ? type.join(" or ") : (type ?? "anything")}${range}`;
 }
 
 export function Input({ job, endpoint, check }) {
@@ -81,6 +65,7 @@ export function Input({ job, endpoint, check }) {
                   html`<${Field}
                     key=${row.name}
                     row=${row}
+                    root=${endpoint?.input}
                     value=${input[row.name]}
                     errors=${errors[row.name]}
                   />`,
@@ -90,7 +75,7 @@ export function Input({ job, endpoint, check }) {
               rest.length > 0 &&
               html`<h3>Not given, so by default</h3>
                 <dl class="fields">
-                  ${rest.map((row) => html`<${Field} key=${row.name} row=${row} />`)}
+                  ${rest.map((row) => html`<${Field} key=${row.name} row=${row} root=${endpoint.input} />`)}
                 </dl>`
             }`
     }`;
@@ -98,6 +83,7 @@ export function Input({ job, endpoint, check }) {
 
 function Field({
   row: { name, given, schema, required, default: byDefault, unknown },
+  root,
   value,
   errors,
 }) {
@@ -115,6 +101,6 @@ function Field({
       ${errors?.map((text) => html`<p key=${text} class="error"><${Icon} name="failed" />${text}</p>`)}
       ${unknown && html`<p class="warn"><${Icon} name="warning" />the document has no such field</p>`}
     </dd>
-    <dd class="doc">${schema && shape(schema)}</dd>
+    <dd class="doc">${schema && line(takes(read(schema, root)), 120)}</dd>
   </div>`;
 }

@@ -41,18 +41,31 @@ function folded(rows) {
   return shown;
 }
 
+export const failed = ({ status }) => status !== null && (status === 0 || status >= 400);
+
+/** A request's answer by shape, word and colour. */
+export function Answer({ of: one }) {
+  const { allowed, status } = one;
+  const [state, text] =
+    allowed !== undefined ? (allowed ? ["note", "left"] : ["cancelled", "refused"])
+    : status === null ? ["queued", "open"]
+    : [failed(one) ? "failed" : "done", status || "no reply"];
+  return html`<${StatusMark} state=${state}>${text}<//>`;
+}
+
+export const took = (ms) => ((ms ?? null) === null ? "" : ms < 10 ? `${ms.toFixed(1)} ms` : duration(ms / 1000));
+
 /** One request of the log as a line that opens to its headers and bodies. */
 export function Request({ request, since }) {
   const [open, setOpen] = useState(false);
-  const { status, hint, ms, time, method, path, what, faults } = request;
-  const bad = status === 0 || status >= 400;
+  const { hint, ms, time, method, path, what, faults } = request;
   return html`<details class="item" onToggle=${(event) => setOpen(event.target.open)}>
     <summary>
       ${since !== undefined && html`<span class="dim when">${time - since < 0.0005 ? "0" : `+${duration(time - since)}`}</span>`}
       <span class="verb">${what ?? method}</span>
-      <${StatusMark} state=${status === null ? "queued" : bad ? "failed" : "done"}>${status === null ? "open" : status === 0 ? "no reply" : status}<//>
+      <${Answer} of=${request} />
       <span class="path"><code>${method} ${path}</code></span>
-      <span class="dim number">${ms === null ? "" : ms < 10 ? `${ms.toFixed(1)} ms` : duration(ms / 1000)}</span>
+      <span class="dim number">${took(ms)}</span>
       ${hint && html`<span class="hint"><${Icon} name="note" />${line(hint, 300)}</span>`}
       ${faults?.length > 0 && html`<span class="hint warn"><${Icon} name="warning" />fault: ${faults.join(", ")}</span>`}
     </summary>
@@ -60,9 +73,9 @@ export function Request({ request, since }) {
   </details>`;
 }
 
-/** The headers and bodies of a request of the log and of its reply, and the request as code. */
+/** The headers and bodies of a request of the log, which may have them, and of its reply, and the request as code. */
 export function Whole({ request }) {
-  const { value, error, again } = useRead((signal) => get(`/requests/${request.number}`, {}, { signal }), [request.number, request.status]);
+  const { value, error, again } = useRead(async (signal) => ("response" in request ? request : get(`/requests/${request.number}`, {}, { signal })), [request.number, request.status]);
   if (error) return error.status === 404 ? html`<p class="dim">Its headers and bodies aren't kept any more; the mock has those of the newest requests.</p>` : html`<${Failure} error=${error} again=${again} />`;
   if (!value) return html`<p class="dim">Loading…</p>`;
   const { request: sent, response: got, host, method } = value;

@@ -3,7 +3,7 @@ import { follow, get, now, ready, tick } from "../api.js";
 import { age, anywhere, glob, line, money, shortId } from "../format.js";
 import { Rows, VirtualList } from "../list.js";
 import { Thumbnail } from "../media.js";
-import { Codes, Empty, EndpointId, Failure, Filter, STATES, StatusMark, html, stateOf, useEffect, useMemo } from "../parts.js";
+import { Codes, Empty, EndpointId, Failure, Filter, Head, STATES, StatusMark, Unlike, found, html, stateOf, useEffect, useMemo } from "../parts.js";
 import { go, href } from "../router.js";
 
 export const title = "Jobs";
@@ -28,18 +28,16 @@ export function Jobs({ params: { query } }) {
   const total = rows.total.value;
   const error = rows.error.value;
   return html`<div class="view full">
-    <div class="titled"><h1 tabindex="-1">Jobs</h1>${total !== null && html`<span class="dim total">${total.toLocaleString("en-US")}${filtered ? " found" : ""}</span>`}
-      <form class="filters" role="search" aria-label="Jobs" onSubmit=${(event) => event.preventDefault()}>
+    <${Head} title="Jobs" total=${found(total, filtered)}>
         <${Filter} name="text" label="Text" type="search" search placeholder="prompt, id, endpoint" />
         <${Filter} name="status" label="Status" options=${CHOICES} />
         <${Filter} name="endpoint" label="Endpoint" placeholder="ltx-2" known="endpoints" />
         <${Filter} name="key" label="Key" placeholder="whole id" known="keys" />
         <${Filter} name="test" label="Test" placeholder="test_video.py" />
-      </form>
-    </div>
+    <//>
     ${error && html`<${Failure} error=${error} again=${() => rows.load()} />`}
     ${total === 0 && (filtered
-      ? html`<${Empty} title="No job is like that."><p><a href=${href("jobs")}>Show all jobs</a></p><//>`
+      ? html`<${Unlike} one="job" />`
       : html`<${First} />`)}
     ${total > 0 && html`<${VirtualList} rows=${rows} label="Jobs" noun="job" head=${HEAD} cells=${(job) => cells(job, query)} open=${({ id }) => go("jobs", id, query)} />`}
   </div>`;

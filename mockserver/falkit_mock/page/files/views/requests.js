@@ -1,26 +1,11 @@
 /** Every request as it comes: those to fal's hosts, and what left for others. */
 import { follow, get, health, ready, remove } from "../api.js";
-import { clockTime, dateTime, duration, iso, line } from "../format.js";
+import { clockTime, dateTime, iso, line } from "../format.js";
 import { Kept, Pane, Split, like } from "../kept.js";
 import { VirtualList } from "../list.js";
-import {
-  Asked,
-  Empty,
-  Facts,
-  Failure,
-  Filter,
-  Icon,
-  Link,
-  StatusMark,
-  html,
-  useEffect,
-  useJobs,
-  useMemo,
-  useRead,
-  useState,
-} from "../parts.js";
+import { Asked, Empty, Facts, Failure, Filter, Head, Icon, Link, Unlike, found, html, useEffect, useJobs, useMemo, useRead, useState } from "../parts.js";
 import { go, href, setQuery } from "../router.js";
-import { Whole } from "./job_requests.js";
+import { Answer, Whole, failed, took } from "./job_requests.js";
 import { First } from "./jobs.js";
 
 export const title = ({ rest }) => (rest ? `Request ${rest}` : "Requests");
@@ -91,15 +76,11 @@ export function Requests({ params: { rest, query } }) {
       open=${open}
     />`;
   return html`<div class="view full log">
-    <div class="titled">
-      <h1 tabindex="-1">Requests</h1>
-      ${total !== null && html`<span class="dim total">${total.toLocaleString("en-US")}${filtered ? " found" : ""}</span>`}
-      <form
-        class="filters"
-        role="search"
-        aria-label="Requests"
-        onSubmit=${(event) => event.preventDefault()}
-      >
+    <${Head}
+      title="Requests"
+      total=${found(total, filtered)}
+      buttons=${html`<button onClick=${() => ask(true)}>Clear…</button>`}
+    >
         <${Filter} name="path" label="Path" type="search" search placeholder="ltx-2" />
         <${Filter} name="method" label="Method" options=${METHODS} />
         <${Filter} name="status" label="Status" options=${statuses(query.status)} />
@@ -113,9 +94,7 @@ export function Requests({ params: { rest, query } }) {
             ["others", "others"],
           ]}
         />
-      </form>
-      <button onClick=${() => ask(true)}>Clear…</button>
-    </div>
+    <//>
     <${Only} name="fault" words="touched by the fault" value=${query.fault} /><${Only}
       name="request_id"
       words="about the job"
@@ -126,9 +105,7 @@ export function Requests({ params: { rest, query } }) {
       total === 0 &&
       !rest &&
       (filtered
-        ? html`<${Empty} title="No request is like that."
-            ><p><a href=${href("requests")}>Show all requests</a></p><//
-          >`
+        ? html`<${Unlike} one="request" />`
         : html`<${First} title="No request yet. Send one:" />`)
     }
     <${Split} list=${list} pane=${rest && html`<${Opened} key=${rest} number=${rest} />`} />
@@ -219,8 +196,6 @@ function filter({ method, status, host, path, key, to, fault, request_id: id }) 
     (!id || one.request_id === id || one.path.includes(id));
 }
 
-const failed = ({ status }) => status !== null && (status === 0 || status >= 400);
-
 function hasStatus(one, status) {
   if (one.allowed !== undefined || one.status === null)
     return status === "bad" && one.allowed === false;
@@ -229,21 +204,6 @@ function hasStatus(one, status) {
     ? String(one.status)[0] === status[0] && one.status >= 100
     : one.status === Number(status);
 }
-
-/** A request's answer by shape, word and colour. */
-export function Answer({ of: one }) {
-  if (one.allowed !== undefined)
-    return one.allowed
-      ? html`<${StatusMark} state="note">left<//>`
-      : html`<${StatusMark} state="cancelled">refused<//>`;
-  if (one.status === null) return html`<${StatusMark} state="queued">open<//>`;
-  return html`<${StatusMark} state=${failed(one) ? "failed" : "done"}
-    >${one.status === 0 ? "no reply" : one.status}<//
-  >`;
-}
-
-const took = (ms) =>
-  ms === null || ms === undefined ? "" : ms < 10 ? `${ms.toFixed(1)} ms` : duration(ms / 1000);
 
 const HEAD = html`<span role="columnheader" class="aside">Time</span
   ><span role="columnheader">Status</span><span role="columnheader">Method</span>

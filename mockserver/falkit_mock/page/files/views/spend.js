@@ -1,18 +1,7 @@
 /** What jobs would have cost at fal, by endpoint and key, beside the budget. */
 import { get, health, ready } from "../api.js";
 import { count, money, plural } from "../format.js";
-import {
-  Empty,
-  EndpointId,
-  Failure,
-  Icon,
-  Link,
-  StatusMark,
-  Table,
-  html,
-  useFollow,
-  useRead,
-} from "../parts.js";
+import { Empty, EndpointId, Failure, Icon, Link, StatusMark, Table, html, useFollow, useRead } from "../parts.js";
 
 export const title = "Spend";
 

@@ -1,18 +1,7 @@
 /** What webhooks are steered by: one without a job, one to another URL, and keys. */
 import { get, now, post, remove, tick } from "../api.js";
 import { age, iso } from "../format.js";
-import {
-  Asked,
-  Codes,
-  Dialog,
-  Empty,
-  StatusMark,
-  Table,
-  attempt,
-  html,
-  useId,
-  useRead,
-} from "../parts.js";
+import { Asked, Codes, Dialog, Empty, StatusMark, Table, attempt, html, useId, useRead } from "../parts.js";
 import { WORDS } from "./job_attempts.js";
 
 /** Return what came of an attempt, in a sentence. */

@@ -3,26 +3,7 @@ import { follow, get, now, post, ready, tick } from "../api.js";
 import { clockTime, dateTime, duration, iso, plural } from "../format.js";
 import { Kept, Pane, Split, like } from "../kept.js";
 import { VirtualList } from "../list.js";
-import {
-  Empty,
-  Facts,
-  Failure,
-  Filter,
-  Icon,
-  Link,
-  StatusMark,
-  Table,
-  attempt,
-  html,
-  say,
-  signal,
-  useEffect,
-  useFollow,
-  useJobs,
-  useMemo,
-  useRead,
-  useState,
-} from "../parts.js";
+import { Empty, Facts, Failure, Filter, Head, Icon, Link, StatusMark, Table, Unlike, attempt, found, html, say, signal, useEffect, useFollow, useJobs, useMemo, useRead, useState } from "../parts.js";
 import { go, href } from "../router.js";
 import { Delivered, SHAPES, WORDS, after } from "./job_attempts.js";
 import { Elsewhere, First, Keys, Trigger, came } from "./webhook_forms.js";
@@ -87,15 +68,15 @@ export function Webhooks({ params: { rest, query } }) {
         open=${({ id }) => go("webhooks", id, query)}
       />${more}`;
   return html`<div class="view full">
-    <div class="titled">
-      <h1 tabindex="-1">Webhooks</h1>
-      ${total !== null && html`<span class="dim total">${total.toLocaleString("en-US")}${filtered ? " found" : ""}</span>`}
-      <form
-        class="filters"
-        role="search"
-        aria-label="Deliveries"
-        onSubmit=${(event) => event.preventDefault()}
-      >
+    <${Head}
+      title="Webhooks"
+      label="Deliveries"
+      total=${found(total, filtered)}
+      buttons=${html`<span class="buttons"
+        ><button onClick=${() => setDialog("trigger")}>Trigger…</button
+        ><button onClick=${() => setDialog("keys")}>Keys…</button></span
+      >`}
+    >
         <${Filter}
           name="url"
           label="Receiver"
@@ -106,21 +87,14 @@ export function Webhooks({ params: { rest, query } }) {
         <${Filter} name="status" label="Verdict" options=${Object.entries(WORDS)} />
         <${Filter} name="cause" label="Cause" options=${CAUSES.map((one) => [one, one])} />
         <${Filter} name="request_id" label="Job" />
-      </form>
-      <span class="buttons"
-        ><button onClick=${() => setDialog("trigger")}>Trigger…</button
-        ><button onClick=${() => setDialog("keys")}>Keys…</button></span
-      >
-    </div>
+    <//>
     ${error && html`<${Failure} error=${error} again=${retry} />`}
     ${!filtered && !rest && state.value && html`<${Pending} state=${state.value} />`}
     ${
       total === 0 &&
       !rest &&
       (filtered
-        ? html`<${Empty} title="No delivery is like that."
-            ><p><a href=${href("webhooks")}>Show all deliveries</a></p><//
-          >`
+        ? html`<${Unlike} one="delivery" all="deliveries" view="webhooks" />`
         : html`<${First} />`)
     }
     <${Split} list=${list} pane=${rest && html`<${Opened} key=${rest} id=${rest} />`} />
