@@ -32,8 +32,12 @@ def test_where_there_is_no_browser_the_url_is_printed(
     for words in ([], ["--print"]):
         main(["open", "--base-url", f"{mock.url}/", *words])
         assert capsys.readouterr().out == f"{mock.url}/\n"
+    # A key is whose mock is meant where there are tenants, and else hides other keys' jobs.
     main(["open", "--base-url", mock.url, "--key", "a b"])
-    assert capsys.readouterr().out == f"{mock.url}/#/jobs?key=a%20b\n"
+    assert capsys.readouterr().out == f"{mock.url}/\n"
+    with running(Settings(tenants=True)) as served:
+        main(["open", "--base-url", served.url, "--key", "a b"])
+        assert capsys.readouterr().out == f"{served.url}/#/jobs?key=a%20b\n"
 
 
 @pytest.mark.usefixtures("without_browser")

@@ -39,7 +39,9 @@ def test_an_expired_job_is_gone_at_fals_hosts_and_its_file_too(manual: Mock) -> 
     manual.advance(31)
     url = manual.result(job).json()["video"]["url"]
     assert manual.http.get(url).status_code == 200
-    assert known(manual, job["request_id"])["expires"] == manual.clock.now() - 1 + 3600
+    told = known(manual, job["request_id"])
+    assert (told["expires"], told["expired"]) == (manual.clock.now() - 1 + 3600, False)
+    headers = told["outcome"]["headers"]
     assert act(manual, job, "expire") == (
         200,
         {"request_id": job["request_id"], "status": "COMPLETED"},
@@ -51,7 +53,9 @@ def test_an_expired_job_is_gone_at_fals_hosts_and_its_file_too(manual: Mock) -> 
     assert manual.http.get(url).status_code == 404
     told = known(manual, job["request_id"])
     assert (told["result"], told["cost"], told["thumbnail"]) == ("ok", "0.36", None)
-    assert told["expires"] == told["ends"]
+    assert (told["expires"], told["expired"]) == (told["ends"], True)
+    # They are the model's own alone.
+    assert told["outcome"]["headers"] == headers
     # It is what its webhook still tells, as at fal.
     assert told["outcome"]["body"]["video"]["url"] == url
 

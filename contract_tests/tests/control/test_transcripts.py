@@ -92,11 +92,36 @@ def test_what_is_no_text_or_comes_in_pieces_has_no_body(mock: Mock) -> None:
     assert newest(mock)["response"]["body"] is None
 
 
+def test_why_a_body_is_not_there_is_told(mock: Mock) -> None:
+    def told(side: str = "request") -> tuple[int | None, str | None]:
+        found = newest(mock)[side]
+        return found["size"], found["left_out"]
+
+    job = mock.submit()
+    assert told()[1] is None
+    assert told("response")[1] is None
+    mock.http.get(mock.result(job).json()["video"]["url"])
+    assert told("response")[1] in ("binary", "pieces")
+    mock.http.get(f"{job['status_url']}/stream")
+    assert told("response") == (None, "pieces")
+    mock.http.post("/queue.fal.run/fal-ai/nope", content=b'{"prompt": ""}')
+    assert told() == (None, "unread")
+    mock.http.post(f"/queue.fal.run/{T2V}", content=b"\xff\xfe")
+    assert told() == (2, "binary")
+    query = {"storage_type": "fal-cdn-v3"}
+    about = {"content_type": "text/plain", "file_name": "a.txt"}
+    upload = "/rest.fal.ai/storage/upload/initiate"
+    url = mock.http.post(upload, params=query, json=about).json()["upload_url"]
+    httpx.put(url, content=b"Rain").raise_for_status()
+    assert told() == (None, "pieces")
+
+
 def test_a_long_body_is_told_by_its_size(mock: Mock) -> None:
     body = json.dumps({"prompt": "x" * 300_000})
     mock.http.post(f"/queue.fal.run/{T2V}", content=body)
     request = newest(mock)["request"]
     assert (request["size"], request["body"]) == (len(body), None)
+    assert request["left_out"] == "long"
 
 
 def test_no_more_are_kept_than_there_is_room_for() -> None:

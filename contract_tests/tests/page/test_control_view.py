@@ -80,8 +80,11 @@ def test_faults_are_switched_on_and_off(serve: Serve, look: Look) -> None:
     mock.submit({"prompt": "Two Rains", "duration": 6})
     row = table.get_by_role("row").filter(has_text="r1")
     expect(row).to_contain_text("11requests")
+    for _ in range(2):
+        mock.submit({"prompt": "Two Rains", "duration": 8})
+    expect(row).to_contain_text("32 used up")
     row.get_by_role("link", name="requests").click()
-    expect(rows(page)).to_have_count(1)
+    expect(rows(page)).to_have_count(2)
     page.go_back()
     page.get_by_role("button", name="Remove r1", exact=True).click()
     said(page, "Off: image_too_small")

@@ -184,6 +184,14 @@ def test_price_and_errors_follow_what_is_typed_without_a_job(serve: Serve, look:
     press(page, "JSON")
     page.get_by_label("Input as JSON").fill('{"prompt": "Rain", "duration": 7, "colour": "red"')
     expect(page.get_by_role("alert")).to_contain_text("Not JSON yet")
+    expect(verdict).to_have_text("Not JSON yet, so there is nothing to run.")
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_disabled()
+    expect(page.get_by_role("region", name="As code")).to_contain_text("Once the input is JSON")
+    page.get_by_label("Input as JSON").fill("[1]")
+    expect(page.get_by_role("alert")).to_contain_text("an object is needed")
+    press(page, "Fill with the example")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(verdict).to_contain_text("A legal input")
     page.get_by_label("Input as JSON").fill('{"prompt": "Rain", "duration": 7, "colour": "red"}')
     expect(verdict).to_contain_text("duration: Input should be 6, 8 or 10")
     expect(verdict).to_contain_text("has no such input: colour")
@@ -277,6 +285,21 @@ def test_what_only_the_run_finds_is_at_its_field_too(serve: Serve, look: Look) -
     expect(page.get_by_role("region", name="Result")).to_contain_text("422:")
     fill(page, "prompt", "Rain again")
     expect(page.locator(".input.bad")).to_have_count(0)
+    # What the check says too is one error, not two; and whoever tries that here is no program.
+    pick(page, "duration", 20)
+    choose(page, "fps", "50")
+    page.get_by_role("radio", name="directly").check()
+    for _ in range(2):
+        press(page, "Run")
+        expect(page.locator(".runhead")).to_contain_text("Failed 422")
+    expect(page.locator(".verdict")).to_contain_text("Not a legal input yet; duration: Value error")
+    report = mock.http.get("/__falkit/report").json()
+    assert (report["findings"], report["requests"]["total"]) == ([], 0)
+    input = json.loads(parse_qs(urlsplit(page.url).fragment.partition("?")[2])["input"][0])
+    for _ in range(2):
+        assert mock.http.post(f"/fal.run/{I2V_FAST}", json=input).status_code == 422
+    (found,) = mock.http.get("/__falkit/report").json()["findings"]
+    assert found["code"] == "refusal-retried"
 
 
 def test_log_and_progress_come_as_they_are_made(timed: Serve, look: Look) -> None:
@@ -288,6 +311,9 @@ def test_log_and_progress_come_as_they_are_made(timed: Serve, look: Look) -> Non
     mock.advance(10)
     expect(page.get_by_role("log")).to_contain_text("Generating:  50%")
     expect(page.get_by_role("progressbar")).to_have_attribute("value", "0.5")
+    # What it shows is where it is, and not where it was a second ago.
+    style = "(one) => getComputedStyle(one, '::-webkit-progress-value').transitionDuration"
+    assert page.get_by_role("progressbar").evaluate(style) == "0s"
     mock.advance(10)
     expect(page.locator(".runhead")).to_contain_text("Done")
     expect(page.get_by_role("region", name="Result").locator("video")).to_have_count(1)

@@ -126,6 +126,14 @@ def test_a_request_opens_beside_the_list(serve: Serve, look: Look) -> None:
     assert f'fetch("{mock.url}/queue.fal.run/{T2V}"' in texts["JavaScript"]
     page.keyboard.press("Escape")
     expect(page).to_have_url(f"{mock.url}/#/requests?key=id")
+    # A refusal has an id, and no job.
+    mock.http.post("/queue.fal.run/fal-ai/nope", json={"prompt": "x"})
+    last = mock.http.get("/__falkit/requests").json()["last"]
+    page.goto(f"{mock.url}/#/requests/{last}")
+    pane = page.get_by_role("region", name=f"Request {last}")
+    expect(pane).to_contain_text("Request id0")
+    expect(pane).to_contain_text("Not read: the answer was clear without it.")
+    expect(pane.locator("a[href*='#/jobs/']")).to_have_count(0)
     page.goto(f"{mock.url}/#/requests/999")
     expect(page.get_by_role("heading", name="It isn't kept any more")).to_be_visible()
     # On a small screen it is there alone.
@@ -144,6 +152,16 @@ def test_deliveries_come_and_are_told_apart(serve: Serve, look: Look, receiver: 
         mock.submit(params={"fal_webhook": "http://example.com/fal"})
         broken.wait()
         expect(rows(page)).to_have_count(3)
+        rows(page).filter(has_text="500, retry").locator("a").click()
+        pane = page.get_by_role("region", name="Delivery", exact=True)
+        expect(pane).to_contain_text("To be tried again")
+        mock.http.post("/__falkit/clock/advance", json={"seconds": 8}).raise_for_status()
+        broken.wait(2)
+        expect(pane).to_contain_text("VerdictTried again")
+        pane.get_by_role("link", name="attempt 2", exact=True).click()
+        expect(pane).to_contain_text("To be tried again")
+        page.keyboard.press("Escape")
+        expect(rows(page).filter(has_text="attempt 2").locator("a")).to_be_focused()
     pending = page.locator(".pending")
     expect(pending).to_contain_text("1 webhook to come")
     expect(pending.locator("tbody tr")).to_contain_text(re.compile("in [678] s.*1"))
@@ -249,6 +267,7 @@ def test_findings_come_by_themselves_with_what_to_do(serve: Serve, look: Look) -
     mock.submit({"prompt": "Rain"})
     page.get_by_label("As if the program had ended").check()
     expect(page).to_have_url(f"{mock.url}/#/findings?ended=yes")
+    expect(page.locator(".findings")).to_contain_text("had ended: nothing more.")
     group.get_by_role("link", name="Requests").click()
     expect(rows(page)).to_have_count(1)
 

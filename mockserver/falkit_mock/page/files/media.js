@@ -141,7 +141,8 @@ export function Media({ file, gone, tell }) {
   useEffect(() => {
     if (!here || here.startsWith("data:")) return;
     const stop = new AbortController();
-    fetch(here, { method: "HEAD", signal: stop.signal }).then(
+    // A browser keeps what is gone from the mock.
+    fetch(here, { method: "HEAD", cache: "no-store", signal: stop.signal }).then(
       (reply) => {
         if (!reply.ok) return setBroken(gone ? "The file has expired, too." : `The file is not there: ${reply.status}`);
         learn({
