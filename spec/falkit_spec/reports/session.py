@@ -148,8 +148,9 @@ def _deliveries(session: Session, jobs: Container[str]) -> str:
         )
         id = one["request_id"]
         items.append(
-            f"<details><summary>{head}</summary><dl><dt>request</dt>"
-            f"<dd>{to_job(id, id) if id in jobs else text(id)}</dd></dl>{_code('Sent', one['request']['body'])}"
+            f"<details><summary>{head}</summary>"
+            f"<dl><dt>request</dt><dd>{to_job(id, id) if id in jobs else text(id)}</dd></dl>"
+            f"{_code('Sent', one['request']['body'])}"
             f"{_code('Answered', response.get('body'))}</details>\n"
         )
     shown, all = len(session.deliveries), session.deliveries_in_all
