@@ -1,6 +1,6 @@
 /** What views are made of. Views import Preact, signals and `html` from here. */
 import { connection, spent } from "./api.js";
-import { count, line } from "./format.js";
+import { count } from "./format.js";
 import { href, route, setQuery } from "./router.js";
 import htm from "./vendor/htm.js";
 import { useEffect, useId, useRef, useState } from "./vendor/hooks.js";
@@ -8,7 +8,7 @@ import { h } from "./vendor/preact.js";
 import { signal } from "./vendor/signals.js";
 
 export { useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
-export { Fragment, h, render } from "./vendor/preact.js";
+export { h, render } from "./vendor/preact.js";
 export { batch, computed, effect, signal, useComputed, useSignal, useSignalEffect } from "./vendor/signals.js";
 export const html = htm.bind(h);
 
@@ -270,5 +270,3 @@ export function useRead(read, of) {
   useEffect(() => connection.subscribe((is) => is === "live" && state.error && setTurn((one) => one + 1)), [state.error]);
   return { ...state, again: () => setTurn((one) => one + 1) };
 }
-
-export { line };
