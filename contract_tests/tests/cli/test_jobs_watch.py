@@ -105,7 +105,9 @@ def test_each_state_has_its_shape_word_and_figures(manual: Mock) -> None:
         *("…/ltx-2/text-to-video", "…/image-to-video/fast"),
     ]
     assert [line.split()[-2:] for line in lines[2:4]] == [["alice", "0s"], ["id", "15s"]]
-    assert "duration: " in lines[-1]
+    # A failed job has its prompt, and why beside it.
+    assert f" {PROMPT['prompt'][:6]}" in lines[-1]
+    assert "  duration: " in lines[-1]
 
 
 @pytest.mark.parametrize("width", [24, 60, 80, 100, 200])
@@ -116,8 +118,9 @@ def test_a_table_fits_the_width_of_its_terminal(manual: Mock, width: int) -> Non
     lines = drawn()
     assert len(lines) == 7
     assert max(map(cell_len, lines)) <= width
+    assert ("s, paused" in lines[2]) == (width >= 120)
     # The first has neither room for all, nor half a column.
-    first_width = {"cost": 60, "prompt": 76, "key": 76, "progress": 100, "id": 160}
+    first_width = {"cost": 60, "prompt": 76, "key": 76, "progress": 120, "id": 160}
     for name, least in first_width.items() if width >= 60 else ():
         assert (name in lines[1].split()) == (width >= least)
 

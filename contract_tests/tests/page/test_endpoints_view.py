@@ -31,7 +31,7 @@ def test_the_catalogue_is_searched_by_words_category_and_date(serve: Serve, look
         if "kling" in one["endpoint_id"] and "image-to" in one["endpoint_id"]
     ]
     expect(found).to_have_count(len(wanted))
-    page.get_by_label("Words").fill("")
+    page.get_by_label("Text").fill("")
     page.get_by_label("Category").select_option("llm")
     expect(found).to_have_count(sum(one["category"] == "llm" for one in every))
     page.get_by_label("Category").select_option("")
@@ -39,7 +39,7 @@ def test_the_catalogue_is_searched_by_words_category_and_date(serve: Serve, look
     expect(found).to_have_count(sum(one["date"] == "2026-01" for one in every))
     page.reload()
     expect(found).to_have_count(sum(one["date"] == "2026-01" for one in every))
-    page.get_by_label("Words").fill("nothing like that")
+    page.get_by_label("Text").fill("nothing like that")
     expect(page.get_by_role("heading", name="No endpoint is like that")).to_be_visible()
     page.get_by_role("link", name="Show all").click()
     row = found.filter(has_text=I2V_FAST)
@@ -59,6 +59,15 @@ def test_an_endpoint_shows_all_that_is_known_of_it(serve: Serve, look: Look) -> 
     price = page.get_by_role("region", name="Price")
     expect(price).to_contain_text("Counted insecond")
     expect(price).to_contain_text("Certaintyconfirmed")
+    # Frames a second decide nothing of it.
+    expect(price).to_contain_text("Depends onduration, resolutionCertainty")
+    page.set_viewport_size({"width": 390, "height": 800})
+    meaning = fields.filter(has_text="resolution").locator("td").last
+    meaning.scroll_into_view_if_needed()
+    expect(meaning).to_be_in_viewport(ratio=1)
+    assert too_wide(page) == []
+    box = page.get_by_role("region", name="Fields of the input")
+    assert box.evaluate("(one) => one.scrollWidth - one.clientWidth") == 0
     example = page.get_by_role("region", name="An input that is taken").locator("pre")
     assert "prompt" in json.loads(example.inner_text())
     page.get_by_role("link", name="Open in the playground").click()

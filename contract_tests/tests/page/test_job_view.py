@@ -193,12 +193,22 @@ def test_buttons_do_what_they_say(timed: Serve, look: Look) -> None:
     mock = timed("10,20")
     job = mock.submit()
     page = opened(look, mock, job)
+    buttons = page.get_by_role("group", name="What to do with the job").get_by_role("button")
+    expect(buttons.nth(1)).to_be_disabled()
+
+    def places() -> list[object]:
+        return [one.bounding_box() for one in buttons.all()]
+
+    before = places()
     heading = page.get_by_role("heading", level=1)
     page.get_by_role("button", name="Hold", exact=True).press("Enter")
     expect(heading).to_contain_text("Held")
     # The button is another one by now.
     expect(heading).to_be_focused()
+    assert places() == before
     press(page, "Start", "goes on")
+    expect(buttons.nth(1)).to_be_disabled()
+    assert places() == before
     assert mock.job(job)["status"] == "IN_PROGRESS"
     press(page, "Release", "goes on")
     press(page, "Complete", "done")
@@ -231,17 +241,23 @@ def test_a_job_fails_with_any_error_or_reply(timed: Serve, look: Look) -> None:
     page.get_by_role("button", name="Fail…").click()
     dialog = page.get_by_role("dialog", name="Fail the job")
     dialog.get_by_label("Error", exact=True).select_option("image_too_small")
+    dialog.get_by_label("min_width").fill("abc")
+    dialog.get_by_role("button", name="Fail the job").click()
+    expect(dialog.get_by_role("alert")).to_have_text("min_width: 'abc' is not a number")
+    expect(dialog.locator("[aria-invalid]")).to_have_attribute("name", "min_width")
+    expect(dialog.get_by_label("min_width")).to_be_focused()
     dialog.get_by_label("min_width").fill("600")
     press(page, "Fail the job", "has failed")
     expect(dialog).to_have_count(0)
     assert "600" in mock.result(first).text
+    expect(page.locator(".why")).to_contain_text("Ended by hand")
     page.goto(f"{mock.url}/#/jobs/{second['request_id']}")
     page.get_by_role("button", name="Fail…").click()
     dialog.get_by_label("With a reply in full").check()
     dialog.get_by_label("Headers").fill("x-fal-retryable: true")
     dialog.get_by_label("Body").fill("{")
     dialog.get_by_role("button", name="Fail the job").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("Body: not JSON")
+    expect(dialog.get_by_role("alert")).to_contain_text("body: not JSON")
     dialog.get_by_label("Body").fill('{"detail": "later"}')
     press(page, "Fail the job", "has failed")
     expect(page.locator(".why")).to_contain_text("Failed with 503 later")

@@ -65,7 +65,15 @@ def test_filters_are_in_the_url_and_lead_to_the_same_list(serve: Serve, look: Lo
     expect(rows(page)).to_have_count(2)
     page.get_by_label("Key", exact=True).fill("bob")
     expect(rows(page)).to_have_count(1)
-    page.get_by_label("Endpoint").fill("fal-ai/ltx-2/*")
+    # Keys and endpoints of jobs that ended are there to choose from.
+    for label, known in (("Key", ["bob", "id"]), ("Endpoint", [T2V])):
+        field = page.get_by_label(label, exact=True)
+        options = field.locator("xpath=following-sibling::datalist/option")
+        assert sorted(options.evaluate_all("(all) => all.map((one) => one.value)")) == known
+    # Without a pattern in it, what is typed is found anywhere; in quotes, as it is.
+    for typed, number in (('"fal-ai/ltx-2"', 0), ("ltx-2/t", 1), ("fal-ai/ltx-2/*", 1)):
+        page.get_by_label("Endpoint").fill(typed)
+        expect(rows(page)).to_have_count(number)
     expect(page).to_have_url(f"{mock.url}/#/jobs?text=DUNE&key=bob&endpoint=fal-ai%2Fltx-2%2F*")
     page.reload()
     expect(page.get_by_label("Text")).to_have_value("DUNE")
@@ -77,7 +85,7 @@ def test_filters_are_in_the_url_and_lead_to_the_same_list(serve: Serve, look: Lo
     # A job leads to those of its test.
     rows(page).nth(1).get_by_role("link").click()
     page.get_by_role("link", name=test, exact=True).click()
-    expect(page.get_by_label("Test", exact=True)).to_have_value(test)
+    expect(page.get_by_label("Test", exact=True)).to_have_value(f'"{test}"')
     expect(rows(page)).to_have_count(1)
     expect(rows(page)).to_contain_text("duration: Input should be")
     # What comes is counted if it is of that test.

@@ -60,7 +60,10 @@ def ran(page: Page, way: str) -> None:
     link = page.locator(".runhead a")
     before = [one.get_attribute("href") for one in link.all()]
     page.get_by_role("radio", name=way).check()
+    page.locator("main").evaluate("(main) => main.scrollTo(0, main.scrollHeight)")
     press(page, "Run")
+    # Wherever one is in the form, its result is seen.
+    expect(page.locator(".runhead")).to_be_in_viewport(ratio=1)
     for href in before:
         expect(link).not_to_have_attribute("href", str(href))
     expect(page.locator(".runhead")).to_contain_text("Done")

@@ -245,7 +245,7 @@ def test_findings_come_by_themselves_with_what_to_do(serve: Serve, look: Look) -
     expect(group).to_contain_text("send the fields of the input at the top of the body")
     for name, to in (
         ("Job", f"/{job['request_id']}"),
-        ("Its jobs", "?test=test_a.py%3A%3Atest_b%5Bx%5D"),
+        ("Its jobs", "?test=%22test_a.py%3A%3Atest_b%5Bx%5D%22"),
     ):
         expect(group.get_by_role("link", name=name, exact=True)).to_have_attribute(
             "href", f"#/jobs{to}"

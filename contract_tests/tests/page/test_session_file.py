@@ -38,6 +38,14 @@ def alone(browser: Browser, file: Path) -> tuple[list[str], str]:
         page.on("request", asked)
         page.on("console", said)
         page.goto(file.as_uri())
+        # What is in it is told at its top, and a finding leads to its job, which opens.
+        page.get_by_role("navigation").get_by_role("link", name="Jobs").click()
+        expect(page.locator("#jobs")).to_be_in_viewport()
+        expect(page.locator("summary.job").first).to_contain_text("duration: Input should be")
+        page.get_by_role("link", name="its job").first.click()
+        expect(page.get_by_role("heading", name="Input").first).to_be_visible()
+        page.go_back()
+        page.locator("details[open] > summary.job").click()
         for summary in page.locator(".items summary").all():
             summary.click()
         assert page.locator("script").count() == 0

@@ -191,7 +191,7 @@ PAGE = (
     "html head meta title style body header h1 h2 h3 p dl div dt dd section article ul li code "
     "span svg path details summary table tr th td br small main footer"
 )
-ATTRIBUTES = "lang charset http-equiv content name class viewbox aria-hidden fill-rule d open"
+ATTRIBUTES = "lang charset http-equiv content name class viewbox aria-hidden fill-rule d open id"
 SUMMARY = "h3 p table thead tbody tr th td code br details summary strong ul li sub"
 
 

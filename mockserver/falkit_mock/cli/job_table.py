@@ -23,7 +23,7 @@ from falkit_spec.cli.progress import bar, console_on
 if TYPE_CHECKING:
     from types import FrameType
 
-    from rich.console import Console, RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.table import Table
     from rich.text import Text
 
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 _READ, _DRAWN = 0.25, 1.0
 # Lines beside the jobs: a title, the headings, and the shell's prompt that comes after them.
 _OTHER_LINES = 3
-# Cells of two columns, and the widths of a terminal from which on there are more of them.
+# Cells of two columns, the widths of a terminal from which on there are more of them, and that
+# from which on ids of endpoints may be longer.
 _STATUS, _PROGRESS = 13, 15
-_PROMPTS, _BARS, _IDS = 76, 100, 160
+_PROMPTS, _BARS, _IDS, _WIDE = 76, 120, 160, 100
 # Each state by a shape, in ASCII too, a word and a colour that any theme has.
 _STATES = {
     "queued": ("○", "o", "Queued", "default"),
@@ -235,7 +236,7 @@ class Watch:
             yield self._progress(job, state, share)
         yield ending(printable(job["endpoint_id"]), _endpoint_width(width))
         if width >= _PROMPTS:
-            yield Text(printable(error or job["prompt"] or ""), style="red" if error else "")
+            yield _Prompt(printable(job["prompt"] or ""), printable(error or ""))
             yield printable(job["key"])
         yield age(self.now - job["created"])
         yield "" if job["cost"] is None else dollars(Decimal(job["cost"]))
@@ -255,7 +256,9 @@ class Watch:
         from rich.table import Table
 
         if state == "queued" and job["starts"] is not None and job["progression"] == "clock":
-            return f"in {age(job['starts'] - self.now)}"
+            left = job["starts"] - self.now
+            # By a clock that is paused it never comes.
+            return f"in {age(left) if left >= 1 else '<1s'}{'' if self._runs else ', paused'}"
         if share is None:
             return ""
         cell = Table.grid(padding=(0, 1))
@@ -272,7 +275,27 @@ def _endpoint_width(width: int) -> int:
     if width < _PROMPTS:
         # What status, age and cost leave.
         return max(width - _STATUS - 16, 8)
-    return max(width // 3, 24) if width >= _BARS else 24
+    return max(width // 3, 24) if width >= _WIDE else 24
+
+
+@dataclass
+class _Prompt:
+    """A prompt, and the error in what it leaves of the room: three fifths, if it needs them."""
+
+    prompt: str
+    error: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text
+
+        line = Text(self.prompt, no_wrap=True, overflow="ellipsis")
+        if self.error:
+            error = Text(self.error, style="red")
+            left = options.max_width - error.cell_len - 2
+            line.truncate(max(left, options.max_width * 2 // 5), overflow="ellipsis")
+            line = Text("  " if self.prompt else "").join((line, error))
+            line.no_wrap, line.overflow = True, "ellipsis"
+        yield line
 
 
 def age(seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Container
 from html import escape
 from pathlib import Path
 
@@ -36,8 +37,11 @@ def as_html(report: Report) -> str:
     return html_of(report)
 
 
-def html_of(report: Report, *more: str) -> str:
-    """Return a page of a report and of more sections, which may show pictures in data URIs."""
+def html_of(report: Report, *more: str, top: str = "", jobs: Container[str] = ()) -> str:
+    """Return a page of a report and of more sections, which may show pictures in data URIs.
+
+    `top` is HTML of its head; `jobs` are ids of jobs that the sections show, to be led to.
+    """
     style = Path(__file__).with_name("page.css").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (
@@ -48,7 +52,7 @@ def html_of(report: Report, *more: str) -> str:
     new = [one for one in findings if not one.accepted]
     parts = [
         _listed("Could not be looked at", report.problems, "error"),
-        _findings(new),
+        _findings(new, jobs),
         _accepted(findings[len(new) :]),
         _listed("In the baseline, and gone: these entries can go", report.unmatched, "note"),
         _spend(report),
@@ -60,12 +64,12 @@ def html_of(report: Report, *more: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n'
         f"<title>falkit: {text(verdict(report)[1])}</title>\n<style>{style}</style>\n"
-        f"</head>\n<body>\n{_header(report)}<main>\n{''.join(filter(None, parts))}</main>\n"
+        f"</head>\n<body>\n{_header(report, top)}<main>\n{''.join(filter(None, parts))}</main>\n"
         "<footer>falkit explain CODE says more of a code.</footer>\n</body>\n</html>\n"
     )
 
 
-def _header(report: Report) -> str:
+def _header(report: Report, top: str) -> str:
     shape, words = verdict(report)
     counts = report.counts()
     accepted = sum(bool(one.accepted) for one in report.findings)
@@ -89,11 +93,11 @@ def _header(report: Report) -> str:
     return (
         f'<header>\n<h1><span class="{shape}">{_shape(shape)}</span>{text(words)}</h1>\n'
         f'<p class="faint"><code>{text(report.command)}</code></p>\n'
-        f'<dl class="figures">{shown}</dl>\n</header>\n'
+        f'<dl class="figures">{shown}</dl>\n{top}</header>\n'
     )
 
 
-def _findings(findings: list[Finding]) -> str:
+def _findings(findings: list[Finding], jobs: Container[str]) -> str:
     if not findings:
         return ""
     groups: dict[tuple[str, str], list[Finding]] = {}
@@ -101,32 +105,33 @@ def _findings(findings: list[Finding]) -> str:
         groups.setdefault((one.severity, one.kind.code), []).append(one)
     # A page that one can read through has nothing to click open.
     opened = len(groups) <= _OPEN
-    articles = "".join(_article(group, opened=opened) for group in groups.values())
+    articles = "".join(_article(group, jobs, opened=opened) for group in groups.values())
     more = len(findings) - MOST
     left = f'<p class="faint">… and {counted(more, "more finding")}</p>\n' if more > 0 else ""
-    return f"<section>\n<h2>Findings</h2>\n{articles}{left}</section>\n"
+    return f'<section id="findings">\n<h2>Findings</h2>\n{articles}{left}</section>\n'
 
 
-def _article(findings: list[Finding], *, opened: bool) -> str:
+def _article(findings: list[Finding], jobs: Container[str], *, opened: bool) -> str:
     kind, severity = findings[0].kind, findings[0].severity
     means = {"fal": kind.fal, "fix": kind.fix, "why": kind.why, "read": f"docs/{kind.see}"}
     meaning = "".join(f"<dt>{n}</dt><dd>{text(words, 1000)}</dd>" for n, words in means.items())
     return (
         f'<article>\n<h3><span class="{severity}">{_shape(severity)}{severity}</span> '
         f"<code>{text(kind.code)}</code></h3>\n<p>{text(kind.title)}</p>\n"
-        f"<ul>{''.join(map(_item, findings))}</ul>\n"
+        f"<ul>{''.join(_item(one, jobs) for one in findings)}</ul>\n"
         f"<details{' open' if opened else ''}><summary>What fal does, and the fix</summary>"
         f"<dl>{meaning}</dl></details>\n"
         "</article>\n"
     )
 
 
-def _item(one: Finding) -> str:
+def _item(one: Finding, jobs: Container[str]) -> str:
     where = place(one)
     lines = [f'<code class="place">{text(where)}</code>'] if where else []
     lines.append(f"<code>{text(what(one), 1000)}</code>")
     if told := first_seen(one):
-        lines.append(f'<span class="faint">first: {text(told, 2000)}</span>')
+        link = f" {to_job(one.request_id, 'its job')}" if one.request_id in jobs else ""
+        lines.append(f'<span class="faint">first: {text(told, 2000)}{link}</span>')
     if one.expired:
         lines.append(f'<span class="warning">its baseline expired on {text(one.expired)}</span>')
     return f"<li>{'<br>'.join(lines)}</li>"
@@ -170,10 +175,16 @@ def _spend(report: Report) -> str:
     return folded("Cost by endpoint", f"<table>{head}{rows}</table>") if rows else ""
 
 
-def folded(head: str, inner: str, *, opened: bool = False) -> str:
+def to_job(id: str, words: str) -> str:
+    """Return a link to a job of the same page: what has its id is within what opens for it."""
+    return f'<a href="#{escape(id)}">{text(words)}</a>'
+
+
+def folded(head: str, inner: str, *, opened: bool = False, id: str = "") -> str:
     """Return a section that opens; its parts are HTML."""
     start = "<details open>" if opened else "<details>"
-    return f"<section>\n{start}<summary>{head}</summary>{inner}</details>\n</section>\n"
+    named = f' id="{id}"' if id else ""
+    return f"<section{named}>\n{start}<summary>{head}</summary>{inner}</details>\n</section>\n"
 
 
 def _shape(name: str) -> str:

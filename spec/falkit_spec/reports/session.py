@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,7 +12,7 @@ from typing import Any
 
 from falkit_spec.facts import dollars
 from falkit_spec.findings import Report
-from falkit_spec.reports.page import folded, html_of, text
+from falkit_spec.reports.page import folded, html_of, text, to_job
 from falkit_spec.reports.words import counted, plain
 
 # Characters of an input, an output or a body.
@@ -42,14 +42,22 @@ class Session:
 
 def as_session(report: Report, session: Session) -> str:
     """Return a session as a page; it has no script, and asks for nothing."""
-    when = f"Saved at {_moment(session.time)} UTC by the mock's clock."
-    return html_of(
-        report,
-        f'<p class="faint section">{when}</p>\n',
-        _jobs(session),
-        _requests(session),
-        _deliveries(session),
+    ids = {one["request_id"] for one in session.jobs}
+    counts = {
+        "Findings": sum(not one.accepted for one in report.findings),
+        "Jobs": len(session.jobs),
+        "Requests": len(session.requests),
+        "Webhooks": len(session.deliveries),
+    }
+    links = (
+        f'<span><a href="#{name.lower()}">{name}</a> {many:,}</span>'
+        for name, many in counts.items()
+        if many
     )
+    when = f"Saved at {_moment(session.time)} UTC by the mock's clock."
+    top = f'<p class="faint section">{when}</p>\n<nav>{" ".join(links)}</nav>\n'
+    parts = (_jobs(session), _requests(session), _deliveries(session, ids))
+    return html_of(report, *parts, top=top, jobs=ids)
 
 
 def _jobs(session: Session) -> str:
@@ -79,13 +87,19 @@ def _job(job: Mapping[str, Any], session: Session) -> str:
         **{f"file {place}": _file(one) for place, one in enumerate(files, 1)},
     }
     told = "".join(f"<dt>{n}</dt><dd>{text(v, 1000)}</dd>" for n, v in facts.items() if v)
+    prompt = text(job["prompt"] or "")
+    if end == "failed":
+        prompt += f'{"<br>" if prompt else ""}<span class="error">{text(job["error"])}</span>'
     head = (
-        f'<span class="state {_ENDS.get(end, "note")}">{text(state)}</span> '
-        f"<code>{text(job['endpoint_id'])}</code> {text(job['prompt'] or '')}"
-        f'<span class="faint"> {text(job["key"])} {text(cost)}</span>'
+        f'<span class="{_ENDS.get(end, "note")}">{text(state)}</span>'
+        f"<span>{_image(picture)}</span><code>{text(job['endpoint_id'])}</code>"
+        f"<span>{prompt}</span>"
+        f'<span class="faint">{text(job["key"])}</span>'
+        f'<span class="faint number">{text(cost)}</span>'
     )
     return (
-        f"<details><summary>{_image(picture)}{head}</summary><dl>{told}</dl>\n"
+        f'<details><summary class="job">{head}</summary>'
+        f'<dl id="{escape(job["request_id"])}">{told}</dl>\n'
         f"{_code('Input', job['input'])}{_code('Output', outcome and outcome['body'])}</details>\n"
     )
 
@@ -124,7 +138,7 @@ def _said(request: Mapping[str, Any]) -> list[str]:
     return [said] if (said := request["hint"] or faults) else []
 
 
-def _deliveries(session: Session) -> str:
+def _deliveries(session: Session, jobs: Container[str]) -> str:
     items: list[str] = []
     for one in session.deliveries:
         response: dict[str, Any] = one["response"] or {}
@@ -136,9 +150,11 @@ def _deliveries(session: Session) -> str:
             f"{'taken' if taken else text(one['status'])} "
             f'<span class="faint">{text(one["error"] or "")}</span>'
         )
+        id = one["request_id"]
         items.append(
-            f"<details><summary>{head}</summary><dl><dt>request</dt>"
-            f"<dd>{text(one['request_id'])}</dd></dl>{_code('Sent', one['request']['body'])}"
+            f"<details><summary>{head}</summary>"
+            f"<dl><dt>request</dt><dd>{to_job(id, id) if id in jobs else text(id)}</dd></dl>"
+            f"{_code('Sent', one['request']['body'])}"
             f"{_code('Answered', response.get('body'))}</details>\n"
         )
     shown, all = len(session.deliveries), session.deliveries_in_all
@@ -155,7 +171,12 @@ def _section(name: str, inner: str, shown: int, all: int, more: Iterable[str] = 
     if not shown:
         return ""
     notes = [*([f"the newest {shown:,} of {all:,}"] if all > shown else [f"{shown:,}"]), *more]
-    return folded(f"{name}: {', '.join(notes)}", f'<div class="items">{inner}</div>', opened=True)
+    return folded(
+        f"{name}: {', '.join(notes)}",
+        f'<div class="items">{inner}</div>',
+        opened=True,
+        id=name.lower(),
+    )
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -41,8 +41,15 @@ export function dateTime(moment, precise = false) {
 /** Return a moment (unix seconds) as logs and replies have it, in UTC. */
 export const iso = (moment) => new Date(moment * 1000).toISOString();
 
-/** Return this machine's time zone, as `UTC+2`. */
-export const zone = () => new Intl.DateTimeFormat("en", { timeZoneName: "longOffset" }).format().split(", ")[1].replace("GMT", "UTC");
+/** Return this machine's time zone, as `GMT+0200`. */
+export const zone = () => /GMT\S*/.exec(new Date())[0];
+
+/** When a webhook is tried again, by the names of --webhook-schedule. */
+export const SCHEDULES = {
+  "two-hours": "10 times in 2 hours",
+  "until-expiry": "31 times at most, while the result is there",
+  observed: "6 times in 10 minutes",
+};
 
 /** Return US dollars, which the control API has as text, without losing a digit. */
 export function money(amount) {

@@ -233,8 +233,12 @@ export function VirtualList({ rows, cells, open, head, label, noun, kind = "jobs
   const from = Math.max(0, Math.floor(top / height) - 8);
   const to = Math.min(length, Math.ceil((top + view.height) / height) + 8);
 
+  const measure = () => {
+    const { scrollTop: top, clientHeight: height, clientWidth, offsetWidth } = box.current;
+    // The head is as wide as the rows: beside these there may be a bar.
+    setView({ top, height, bar: offsetWidth - clientWidth });
+  };
   useLayoutEffect(() => {
-    const measure = () => setView({ top: box.current.scrollTop, height: box.current.clientHeight });
     const watch = new ResizeObserver(measure);
     const turn = () => setCards(narrow.matches);
     watch.observe(box.current);
@@ -267,7 +271,7 @@ export function VirtualList({ rows, cells, open, head, label, noun, kind = "jobs
 
   const reads = () => rows.hold(box.current.scrollTop > height / 2 || box.current.contains(document.activeElement));
   const scrolled = () => {
-    setView({ top: box.current.scrollTop, height: box.current.clientHeight });
+    measure();
     reads();
   };
   const move = (by) => {
@@ -277,7 +281,7 @@ export function VirtualList({ rows, cells, open, head, label, noun, kind = "jobs
     focus.current = true;
     if (above < top) box.current.scrollTop = above + (length * height > TALLEST ? shift : 0);
     else if (below > top + view.height) box.current.scrollTop = below - view.height + (length * height > TALLEST ? shift : 0);
-    setView({ top: box.current.scrollTop, height: box.current.clientHeight });
+    measure();
   };
   useEffect(() => {
     const pressed = (event) => {
@@ -306,8 +310,8 @@ export function VirtualList({ rows, cells, open, head, label, noun, kind = "jobs
       ${one ? cells(one, place) : html`<span role="cell" class="dim">…</span>`}</div>`);
   }
   const fresh = rows.fresh.value;
-  return html`<div class="list ${kind} ${cards ? "cards" : ""} ${tall > view.height ? "tall" : ""}" role="table" aria-label=${label} aria-rowcount=${length + 1}>
-    <div class="head" role="row" aria-rowindex="1">${head}</div>
+  return html`<div class="list ${kind} ${cards ? "cards" : ""}" role="table" aria-label=${label} aria-rowcount=${length + 1}>
+    <div class="head" role="row" aria-rowindex="1" style=${{ paddingRight: `calc(var(--s4) + ${view.bar ?? 0}px)` }}>${head}</div>
     ${fresh > 0 && html`<button class="fresh" onClick=${newest}>${count(fresh)} new <span class="sr">${noun}${fresh === 1 ? "" : "s"}</span></button>`}
     <div class="scroll" ref=${box} role="rowgroup" tabindex="0" aria-label=${plural(length, noun)} onScroll=${scrolled}
       onFocusIn=${(event) => {

@@ -12,7 +12,7 @@ import {
   tick,
   tenant,
 } from "../api.js";
-import { bytes, count, dateTime, duration, iso, plural, zone } from "../format.js";
+import { SCHEDULES, bytes, count, dateTime, duration, iso, plural, zone } from "../format.js";
 import { Asked, Failure, Icon, StatusMark, Table, attempt, html, say, useEffect, useId, useRead, useRef, useState } from "../parts.js";
 import { Rules } from "./control_rules.js";
 
@@ -266,13 +266,6 @@ function Keys() {
   }
   ${forgetting && html`<${Asked} danger title=${`Forget ${forgetting}`} label="Forget it" act=${act} close=${() => forget(null)}><p>Its jobs, files, rules, findings and what it has spent are lost. Its next request gets a new mock.</p><//>`}`;
 }
-
-/** When a webhook is tried again, as --webhook-schedule names it. */
-const SCHEDULES = {
-  "two-hours": "10 times in 2 hours",
-  "until-expiry": "31 times at most, while the result is there",
-  observed: "6 times in 10 minutes",
-};
 
 /** How the mock was started. */
 function About() {

@@ -164,7 +164,6 @@ function Chosen({ changed }) {
   useEffect(() => changed(), [name, faults]);
   if (error) return html`<${Failure} error=${error} />`;
   const fault = faults?.find((one) => one.name === name);
-  const families = [...new Set((faults ?? []).map(({ family }) => family))];
   const field = (of, about, more = {}) =>
     html`<div class="cell">
       <label for=${id + of}>${of}${" "}<span class="dim">${about}</span></label
@@ -178,14 +177,7 @@ function Chosen({ changed }) {
     </div>`;
   return html` <div class="cell">
       <label for=${id}>Fault</label
-      ><select
-        id=${id}
-        name="fault"
-        value=${name}
-        onChange=${(event) => setName(event.target.value)}
-      >
-        ${families.map((family) => html`<optgroup key=${family} label=${family}>${faults.filter((one) => one.family === family).map((one) => html`<option key=${one.name} value=${one.name} selected=${one.name === name}>${one.name}</option>`)}</optgroup>`)}
-      </select>
+      ><${FaultChoice} id=${id} name="fault" faults=${faults} chosen=${name} choose=${setName} />
     </div>
     ${
       fault &&

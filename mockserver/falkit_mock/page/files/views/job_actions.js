@@ -83,6 +83,11 @@ export function Actions({ job, query, again }) {
   </div>`;
 }
 
+const HOW = [
+  ["fault", "With an error of fal's"],
+  ["reply", "With a reply in full"],
+];
+
 /** End a job with a fault of the catalogue, or with a reply in full. */
 function Fail({ end, close }) {
   const [how, setHow] = useState("fault");
@@ -96,49 +101,28 @@ function Fail({ end, close }) {
   const [name, setName] = useState("internal_server_error");
   const id = useId();
   const fault = faults?.find((one) => one.name === name);
-  const families = [...new Set((faults ?? []).map((one) => one.family))];
   const fail = (form) =>
     end("fail", how === "fault" ? { fault: name, parameters: parameters(fault, form) } : reply(form));
   return html`<${Asked} danger title="Fail the job" label="Fail the job" act=${fail} close=${close}>
       <fieldset>
         <legend class="sr">How</legend>
-        <label
-          ><input
-            type="radio"
-            name="how"
-            value="fault"
-            checked=${how === "fault"}
-            onChange=${() => setHow("fault")}
-          />
-          With an error of fal's</label
-        >
-        <label
-          ><input
-            type="radio"
-            name="how"
-            value="reply"
-            checked=${how === "reply"}
-            onChange=${() => setHow("reply")}
-          />
-          With a reply in full</label
-        >
+        ${HOW.map(
+          ([one, words]) =>
+            html`<label
+              ><input
+                type="radio"
+                name="how"
+                checked=${how === one}
+                onChange=${() => setHow(one)}
+              />${" "}${words}</label
+            >`,
+        )}
       </fieldset>
       ${missing && html`<${Failure} error=${missing} />`}
       ${
         how === "fault"
           ? html` <label for=${`${id}f`}>Error</label>
-              <select
-                id=${`${id}f`}
-                value=${name}
-                onChange=${(event) => setName(event.target.value)}
-              >
-                ${families.map(
-                  (family) =>
-                    html`<optgroup key=${family} label=${family}>
-                      ${faults.filter((one) => one.family === family).map((one) => choice(one.name, name))}
-                    </optgroup>`,
-                )}
-              </select>
+              <${FaultChoice} id=${`${id}f`} faults=${faults} chosen=${name} choose=${setName} />
               ${fault && html`<p class="dim"><${Prose} text=${fault.about} /></p>`}
               ${fault?.parameters.map(
                 (one) =>
@@ -174,6 +158,19 @@ ${'{"detail": "later"}'}</textarea>
 
 const choice = (value, chosen) =>
   html`<option key=${value} value=${value} selected=${value === chosen}>${value}</option>`;
+
+/** A choice among faults, by what they are about. */
+export function FaultChoice({ faults = [], chosen, choose, ...more }) {
+  const families = Object.entries(Object.groupBy(faults, ({ family }) => family));
+  return html`<select ...${more} value=${chosen} onChange=${({ target }) => choose(target.value)}>
+    ${families.map(
+      ([family, ones]) =>
+        html`<optgroup key=${family} label=${family}>
+          ${ones.map((one) => choice(one.name, chosen))}
+        </optgroup>`,
+    )}
+  </select>`;
+}
 
 /** A field for one parameter of a fault. */
 export function Parameter({ of: { name, kind, about, choices, default: byDefault }, id }) {

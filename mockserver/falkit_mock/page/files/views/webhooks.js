@@ -1,6 +1,6 @@
 /** Attempts to deliver webhooks, those still to come, and the keys that sign them. */
 import { follow, get, now, post, ready, tick } from "../api.js";
-import { clockTime, dateTime, duration, iso, plural } from "../format.js";
+import { SCHEDULES, clockTime, dateTime, duration, iso, plural } from "../format.js";
 import { Kept, Pane, Split, like } from "../kept.js";
 import { VirtualList } from "../list.js";
 import { Empty, Facts, Failure, Filter, Head, Icon, Link, StatusMark, Table, Unlike, attempt, found, html, say, signal, useEffect, useFollow, useJobs, useMemo, useRead, useState } from "../parts.js";
@@ -191,7 +191,7 @@ function Pending({ state: { pending, waiting, schedule } }) {
     <summary>
       <h2>${plural(waiting, "webhook")} to come</h2>
       ${" "}<span class="dim"
-        >schedule ${schedule.name}, ${duration(schedule.timeout)} for each attempt</span
+        >tried again ${SCHEDULES[schedule.name] ?? schedule.name}; ${duration(schedule.timeout)} for each attempt</span
       >
     </summary>
     <${Table}
