@@ -2,7 +2,7 @@
 import { call, get, remove } from "../api.js";
 import { count, plural } from "../format.js";
 import { Asked, Code, Failure, Link, Prose, Table, Tabs, attempt, html, mark, say, useEffect, useFollow, useId, useRead, useRef, useState } from "../parts.js";
-import { Parameter, parameters } from "./job_actions.js";
+import { FaultChoice, Parameter, parameters } from "./job_actions.js";
 
 /** Milliseconds between two readings that events ask for. */
 const PAUSE = 500;
