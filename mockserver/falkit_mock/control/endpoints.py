@@ -67,7 +67,10 @@ class Endpoints:
         if isinstance(read, ParsedRequest):
             pricing, price, rate = endpoint.pricing, None, ""
             if pricing is not None:
-                price, rate = pricing.cost(read.units, read.input), rate_in_words(pricing, read.input)
+                price, rate = (
+                    pricing.cost(read.units, read.input),
+                    rate_in_words(pricing, read.input),
+                )
             cost = None if price is None else f"{price:f}"
             told: dict[str, JSON] = {"valid": True, "errors": [], "price": cost, "hint": read.hint}
             return answer(self._service, {**told, "rate": rate or None})
