@@ -127,14 +127,8 @@ planted: .venv/.ready ## plant faults in copies of the code; each must fail the 
 	$(V)/python contract_tests/tests/planted.py --write
 
 # DOCS names a folder of fal's documents, on which words of refusals and clients are tried too.
-nightly: firefox planted oldest-pydantic typecheck-all ## the contract tests at length: a million inputs, thousands of walks of the state machine
-	FALKIT_NIGHTLY=1 $(V)/pytest -q -n auto --timeout 3000 -o faulthandler_timeout=3300 \
-		contract_tests/tests/contract contract_tests/tests/protocol/test_state_machine.py \
-		contract_tests/tests/store contract_tests/tests/node_package contract_tests/tests/pytest_plugin \
-		contract_tests/tests/test_python_example.py contract_tests/tests/github_action \
-		contract_tests/tests/client/test_spec_types.py contract_tests/tests/spec/test_words_match_generated.py \
-		contract_tests/tests/clients/test_every_document.py contract_tests/tests/test_attack.py \
-		contract_tests/tests/page contract_tests/tests/fixtures/test_playback.py
+nightly: firefox planted oldest-pydantic typecheck-all ## all tests at length: a million inputs, thousands of walks of the state machine
+	FALKIT_NIGHTLY=1 $(V)/pytest -q --dist loadgroup -n auto --timeout 3000 -o faulthandler_timeout=3300
 	PYTHONPATH=$(ATTACK) $(V)/python -m attack --minutes 1 --least 250 --seed 1
 	PYTHONPATH=$(ATTACK) $(V)/python -m attack.documents --minutes 1 --least 100 --seed 1
 	PYTHONPATH=$(ATTACK) $(V)/python -m attack.states --minutes 1 --least 100 --seed 1
