@@ -16,8 +16,8 @@ ATTACK := contract_tests:contract_tests/tests
 # isn't: of thousands of modules few are ever imported, and those are compiled then.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check compiled format lint typecheck typecheck-here typecheck-windows typecheck-macos \
-	typecheck-elsewhere types overlays catalogue tests planted planted-quick nightly oldest-pydantic attack wheel tools firefox javascript sdk clients-latest \
+.PHONY: help demo test check compiled format lint typecheck typecheck-here typecheck-windows typecheck-all \
+	types overlays catalogue tests planted planted-quick nightly oldest-pydantic attack wheel tools firefox javascript sdk clients-latest \
 	seeds page screenshots vectors bench soak conform-peers clean
 .DEFAULT_GOAL := help
 
@@ -86,21 +86,23 @@ lint: .venv/.ready
 
 typecheck: typecheck-here typecheck-windows ## the types here and on Windows
 
+# The second checker keeps nothing between two runs, and by day is spared the tests, which take it
+# longest.
 typecheck-here: .venv/.ready
 	$(V)/mypy
-	$(V)/basedpyright
+	$(V)/basedpyright $(SHIPPED) scripts
 
 # With the newest Python, where the code here is checked for the running one.
-typecheck-windows: SYSTEM := win32
-typecheck-macos: SYSTEM := darwin
-typecheck-windows typecheck-macos: .venv/.ready
-	$(V)/mypy --python-version 3.14 --platform $(SYSTEM) --cache-dir .mypy_cache/$(SYSTEM)
+typecheck-windows: .venv/.ready
+	$(V)/mypy --python-version 3.14 --platform win32 --cache-dir .mypy_cache/win32 $(SHIPPED) scripts
 
-# By night. The second checker keeps nothing between two runs, and is spared the tests, which take
-# it longest.
-typecheck-elsewhere: typecheck-macos .venv/.ready
-	$(V)/basedpyright --pythonversion 3.14 --pythonplatform Windows $(SHIPPED) scripts
-	$(V)/basedpyright --pythonversion 3.14 --pythonplatform Darwin $(SHIPPED) scripts
+# By night: the tests by both, and Windows and macOS.
+typecheck-all: .venv/.ready
+	$(V)/basedpyright
+	for system in win32 darwin; do \
+		$(V)/mypy --python-version 3.14 --platform $$system --cache-dir .mypy_cache/$$system || exit; done
+	for system in Windows Darwin; do \
+		$(V)/basedpyright --pythonversion 3.14 --pythonplatform $$system $(SHIPPED) scripts || exit; done
 
 types: .venv/.ready ## generate the client's typed inputs and outputs of LTX-2 from the documents
 	$(V)/python scripts/build_types.py
@@ -125,14 +127,8 @@ planted: .venv/.ready ## plant faults in copies of the code; each must fail the 
 	$(V)/python contract_tests/tests/planted.py --write
 
 # DOCS names a folder of fal's documents, on which words of refusals and clients are tried too.
-nightly: firefox planted oldest-pydantic typecheck-elsewhere ## the contract tests at length: a million inputs, thousands of walks of the state machine
-	FALKIT_NIGHTLY=1 $(V)/pytest -q -n auto --timeout 3000 -o faulthandler_timeout=3300 \
-		contract_tests/tests/contract contract_tests/tests/protocol/test_state_machine.py \
-		contract_tests/tests/store contract_tests/tests/node_package contract_tests/tests/pytest_plugin \
-		contract_tests/tests/test_python_example.py contract_tests/tests/github_action \
-		contract_tests/tests/client/test_spec_types.py contract_tests/tests/spec/test_words_match_generated.py \
-		contract_tests/tests/clients/test_every_document.py contract_tests/tests/test_attack.py \
-		contract_tests/tests/page contract_tests/tests/fixtures/test_playback.py
+nightly: firefox planted oldest-pydantic typecheck-all ## all tests at length: a million inputs, thousands of walks of the state machine
+	FALKIT_NIGHTLY=1 $(V)/pytest -q --dist loadgroup -n auto --timeout 3000 -o faulthandler_timeout=3300
 	PYTHONPATH=$(ATTACK) $(V)/python -m attack --minutes 1 --least 250 --seed 1
 	PYTHONPATH=$(ATTACK) $(V)/python -m attack.documents --minutes 1 --least 100 --seed 1
 	PYTHONPATH=$(ATTACK) $(V)/python -m attack.states --minutes 1 --least 100 --seed 1

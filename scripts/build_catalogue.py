@@ -298,15 +298,15 @@ def certainty(endpoint: Endpoint) -> str:
 
 
 def price(endpoint: Endpoint) -> str:
-    """Return what a unit costs with the defaults, and what the price follows from."""
+    """Return what one of what is paid for costs with the defaults, and by which fields."""
     pricing = endpoint.pricing
-    rate = pricing.rate(endpoint.defaults) if pricing else None
-    if pricing is None or rate is None:
+    each = pricing.each(endpoint.defaults) if pricing else None
+    if pricing is None or each is None:
         return "unknown"
     amounts = pricing.amount.reads
     by = f", by `{'`, `'.join(amounts)}`" if amounts else ""
     known = "" if pricing.quantity else "; how many isn't known beforehand"
-    return f"{dollars(rate)} per {pricing.unit}{by}{known} ({pricing.certainty})"
+    return f"{dollars(each[0])} per {each[1]}{by}{known} ({pricing.certainty})"
 
 
 if __name__ == "__main__":

@@ -230,10 +230,8 @@ def _rate(call: Call) -> str:
     """What a unit costs, where it takes the service to count them."""
     pricing = call.endpoint.pricing
     full = call.endpoint.with_defaults(without_files(call.input))
-    rate = pricing.rate(full) if pricing else None
-    if pricing is None or rate is None:
-        return "of unknown price"
-    return f"{dollars(rate)} per {pricing.unit}"
+    each = pricing.each(full) if pricing else None
+    return "of unknown price" if each is None else f"{dollars(each[0])} per {each[1]}"
 
 
 def _check_place(out: str | None) -> None:

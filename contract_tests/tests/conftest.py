@@ -17,6 +17,7 @@ from crashes import Crashes
 from fal_documents import documents_folder, endpoints_in
 from falkit import Settings
 from falkit_spec import Endpoint
+from nights import NIGHTLY
 from receiver import Receiver, receiving
 from serving import START, Mock, Serve, WatchedClock, running
 
@@ -31,7 +32,7 @@ settings.register_profile(
 if os.environ.get("FALKIT_PLANTED"):
     settings.load_profile("planted")
 else:
-    settings.load_profile("nightly" if os.environ.get("FALKIT_NIGHTLY") == "1" else "daily")
+    settings.load_profile("nightly" if NIGHTLY else "daily")
 
 processes.let_programs_heed_signals()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from falkit_mock.store import durable
 from falkit_mock.store.redis.store import RedisStore
 from falkit_mock.store.redis.tables import pack
 from falkit_spec import Endpoint
+from nights import NIGHTLY, at_night
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks at /proc")
 
@@ -63,16 +63,14 @@ Server.key = lambda self, name: name if name == "numbers" else key(self, name)
 # Each worker for itself.
 _LEAKS = _EACH.format(fault="kept.append(b'x' * 40_000_000)")
 _DIES = _EACH.format(fault="if count == 5: __import__('os')._exit(3)")
-_NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
-_by_night = pytest.mark.skipif(not _NIGHTLY, reason="takes seconds")
 
 
 @pytest.mark.parametrize(
     ("surface", "fault", "words"),
     [
         ("replicas", _MISSES, ("they don't agree on jobs", "404: ", "a stray key in Redis")),
-        pytest.param("workers", _LEAKS, ("MiB of memory",), marks=_by_night),
-        pytest.param("workers", _DIES, ("children left",), marks=_by_night),
+        pytest.param("workers", _LEAKS, ("MiB of memory",), marks=at_night),
+        pytest.param("workers", _DIES, ("children left",), marks=at_night),
     ],
     ids=["replicas", "a worker that leaks", "a worker that dies"],
 )
@@ -84,6 +82,7 @@ def test_a_fault_of_mocks_that_share_a_state_is_found(
         assert any(word in each for each in broken), (word, broken)
 
 
+@at_night
 def test_every_surface_is_reached() -> None:
     reports, _ = run(0, 1, 20, [])
     assert [*reports] == [surface.name for surface in EVERY]
@@ -181,7 +180,7 @@ def test_a_fault_in_what_another_program_left_in_redis_is_found(
 def test_what_another_program_leaves_in_redis_is_told_of_and_goes_no_further() -> None:
     # Which of the two a case comes to depends on when its mock looks: on a busy machine a few
     # do alike.
-    found, broken = spoilt.attack(0, 1, 16 if _NIGHTLY else 4)
+    found, broken = spoilt.attack(0, 1, 16 if NIGHTLY else 4)
     assert broken == []
     assert found["refused"] + found["opened"] > 0
-    assert not _NIGHTLY or min(found["refused"], found["opened"]) > 0
+    assert not NIGHTLY or min(found["refused"], found["opened"]) > 0

@@ -13,10 +13,10 @@ import yaml
 
 from falkit_contract.crashes import crash_steps
 from github_action.runner import Runner
+from nights import NIGHTLY
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "python"
 WORKFLOW = EXAMPLE / ".github" / "workflows" / "test.yml"
-NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 # Two programs for each step: by night at all of them, else at the one where most goes wrong.
 SPARED = [step.id for step in crash_steps if step.id != "submitted" and not NIGHTLY]
 

@@ -36,6 +36,8 @@ _RULE: Shape = {
     **_EVIDENCE,
 }
 _PRICE = re.compile(r"\d+(\.\d+)?")
+# Units of fal's that tell only those something who know how it bills.
+_IN_WORDS = {"compute second": "second of computing"}
 
 
 def dollars(amount: Decimal) -> str:
@@ -200,6 +202,20 @@ class Pricing(NamedTuple):
     def rate(self, full: Mapping[str, JSON]) -> Decimal | None:
         """Return what one unit of an input costs, US dollars; None where that isn't known."""
         return self.amount.number(full)
+
+    def each(self, full: Mapping[str, JSON]) -> tuple[Decimal, str] | None:
+        """Return what one of what is paid for costs, US dollars, and what that is, for people.
+
+        fal's own unit needn't say: of a sound that is billed in cents a second is told.
+        """
+        rate = self.rate(full)
+        measures = self.quantity.measures if self.quantity else ()
+        if len(measures) == 1:
+            name = measures[0]
+            one, two = (self.cost(self.units(full, {name: long}), full) for long in (1, 2))
+            if one is not None and two == 2 * one:
+                return one, f"second of {name}"
+        return None if rate is None else (rate, _IN_WORDS.get(self.unit, self.unit))
 
     def price(self, full: Mapping[str, JSON]) -> Decimal | None:
         """Return US dollars; None where the input has no such figure."""

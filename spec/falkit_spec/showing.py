@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from falkit_spec.combinations import Combination
 from falkit_spec.endpoint import Endpoint
 from falkit_spec.errors import SpecError
+from falkit_spec.facts import Pricing
 from falkit_spec.origin import origin
 from falkit_spec.schema import ordered, resolve
 from falkit_spec.streams import REALTIME, STREAM
@@ -95,9 +97,15 @@ def default_price(endpoint: Endpoint) -> str:
     price = endpoint.price({})
     if price is not None or endpoint.pricing is None:
         return price_in_words(price) or UNKNOWN
-    rate = endpoint.pricing.rate(endpoint.defaults)
-    unit = "s" if endpoint.pricing.unit == "second" else endpoint.pricing.unit
-    return UNKNOWN if rate is None else f"{price_in_words(rate)}/{unit}"
+    return rate_in_words(endpoint.pricing, endpoint.defaults) or UNKNOWN
+
+
+def rate_in_words(pricing: Pricing, full: Mapping[str, JSON]) -> str:
+    """Return what is paid for one of what: `$0.13/s of audio_url`; nothing where it isn't known."""
+    each = pricing.each(full)
+    if each is None:
+        return ""
+    return f"{price_in_words(each[0])}/{re.sub('^second', 's', each[1])}"
 
 
 def price_in_words(price: Decimal | None) -> str:

@@ -149,7 +149,7 @@ def test_where_a_file_decides_the_price_that_of_a_second_is_told() -> None:
     with running(Settings(timing="instant")) as mock:
         words = [A2V, "prompt=x", f"audio_url={AUDIO}", "--base-url", mock.url]
         told = CliRunner().invoke(call, words).stderr
-    assert f"$0.10 per second at fal, nothing at {mock.url}" in told
+    assert f"$0.10 per second of audio_url at fal, nothing at {mock.url}" in told
     assert "at fal it would have cost $0.50 (5 seconds billed)" in told
 
 

@@ -20,6 +20,7 @@ from click.testing import CliRunner, Result
 from checkers import ROOT, by_basedpyright, by_mypy
 from falkit import Settings
 from falkit_spec.cli.spec import spec
+from nights import NIGHTLY
 from serving import running
 
 FAST = "fal-ai/ltx-2/image-to-video/fast"
@@ -364,7 +365,7 @@ def test_type_checkers_have_nothing_against_fals_documents(
     tmp_path: Path, checker: Callable[..., set[int]]
 ) -> None:
     places = sorted(fal_documents().rglob("*.json"))
-    if not os.environ.get("FALKIT_NIGHTLY"):
+    if not NIGHTLY:
         places = random.Random(11).sample(places, min(len(places), 12))
     words = [word for place in places for word in ("--documents", place)]
     assert run(*words, "--out", tmp_path / "fal_types").exit_code == 0

@@ -6,7 +6,6 @@ Our own documents, one of each shape, always; fal's where DOCS names a folder of
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Generator
 from typing import Any, TypeVar
 
@@ -21,6 +20,7 @@ from falkit_contract.strategies import MutatedInput, inputs, invalid_inputs, mut
 from falkit_spec import JSON, Catalog, Endpoint, Fault, Object
 from falkit_spec.lint import lint
 from generated_models import said_by
+from nights import NIGHTLY
 from random_models import drawn_endpoints
 from serving import KEY, Mock, running
 
@@ -100,7 +100,7 @@ def test_fals_documents_are_judged_rightly(part: int, fal_documents: dict[str, E
 
 
 def test_pydantic_itself_judges_what_is_drawn_as_promised() -> None:
-    nightly = os.environ.get("FALKIT_NIGHTLY") == "1"
+    nightly = NIGHTLY
     for endpoint, model in drawn_endpoints(200 if nightly else 30, seed=3):
         for input in drawn(inputs(endpoint), 20 if nightly else 5):
             assert said_by(model, input) == [], endpoint.document.raw

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from time import process_time
 
 import pytest
@@ -14,6 +13,7 @@ from falkit_mock.core.identity import Identity
 from falkit_mock.core.jobs import ParsedRequest
 from falkit_mock.outputs import output_of
 from falkit_spec import Catalog, Document, Endpoint, Object
+from nights import NIGHTLY
 from typed_documents import TYPES, typed_endpoints
 
 OURS = endpoints_in(OWN)
@@ -36,7 +36,7 @@ def test_the_outputs_of_the_shipped_documents_are_what_is_asked_for() -> None:
 def test_the_outputs_of_the_models_that_fals_client_knows_are_what_is_asked_for() -> None:
     if not TYPES.is_dir():
         pytest.skip("fal's client for JavaScript isn't installed: make test does it")
-    found, nightly = Examined(), os.environ.get("FALKIT_NIGHTLY") == "1"
+    found, nightly = Examined(), NIGHTLY
     known = [*typed_endpoints()]
     assert len(known) > 1000
     served(known[:: 3 if nightly else 60], found, 3 if nightly else 1, both=False)

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from falkit_mock.faults.rules import Rule
+from nights import at_night
 
 PAGE = (Path(__file__).parents[3] / "docs" / "replace-your-mock.md").read_text()
 FILES: list[tuple[str, str, str]] = re.findall(
     r"```python\n# (before|after)/(\w+\.py)\n(.*?)```", PAGE, re.DOTALL
 )
-NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 FAL_MOCK = "falkit_contract.pytest_plugin"
 # By what the tests before name their mocks, each in a section of its own.
 TECHNIQUES = {"respx_mock", "httpx_mock", "responses", "patch", "monkeypatch"}
@@ -81,7 +81,8 @@ def test_what_takes_their_place_passes(tmp_path: Path, outcome: Callable[..., st
     assert all_passed(said) >= number_of_tests("after")
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="the pairs themselves are run each day: nightly")
+# The pairs themselves are run each day.
+@at_night
 def test_the_old_code_fails_in_the_new_tests_and_the_hints_say_why(
     tmp_path: Path, outcome: Callable[..., str]
 ) -> None:

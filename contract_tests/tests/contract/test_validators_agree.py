@@ -7,7 +7,6 @@ most of the time goes into checking, and what fails still shrinks to few and sim
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from random import Random
@@ -21,8 +20,8 @@ from falkit_spec import JSON, Catalog, Endpoint, Object
 from falkit_spec.schema import Compiled
 from falkit_spec.types import is_object
 from falkit_spec.validation import SchemaValidator
+from nights import NIGHTLY
 
-NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 EXAMPLES, HAND = (200, 1000) if NIGHTLY else (10, 100)
 """So many examples of each endpoint, and so many inputs of each."""
 LTX_2 = [endpoint for endpoint in Catalog.vendored() if endpoint.app == "fal-ai/ltx-2"]

@@ -95,6 +95,7 @@ def test_an_input_is_priced_without_a_job(mock: Mock) -> None:
         "valid": True,
         "errors": [],
         "price": "0.80",
+        "rate": "$0.04/s",
         "hint": None,
     }
     assert mock.jobs() == []
@@ -118,6 +119,7 @@ def test_what_is_wrong_with_an_input_is_what_the_model_answers(
         "valid": False,
         "errors": reply.json()["detail"],
         "price": None,
+        "rate": None,
         "hint": reply.headers.get("x-falkit-hint"),
     }
 
@@ -128,6 +130,7 @@ def test_a_price_that_a_files_length_decides_is_not_known(mock: Mock) -> None:
     assert found["valid"]
     told_of = told(mock, f"/{RETAKE}")
     assert (found["price"] is None) == bool(told_of["measured"])
+    assert found["rate"] == "$0.10/s"
 
 
 def test_a_field_that_is_not_the_models_is_hinted_at(mock: Mock) -> None:

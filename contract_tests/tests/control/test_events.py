@@ -164,6 +164,7 @@ def test_only_events_of_a_kind_are_sent_with_a_filter(mock: Mock) -> None:
     with following(mock, "?since=0&kind=delivery_attempted") as follower:
         (event,) = follower.take(1)
     assert (event.kind, event.data["status"]) == ("delivery_attempted", "refused")
+    assert (event.data["endpoint_id"], event.data["prompt"]) == (T2V, PROMPT["prompt"])
     reply = mock.http.get(EVENTS, params={"kind": "request"})
     assert (reply.status_code, "kind: 'request' is not " in reply.text) == (422, True)
 

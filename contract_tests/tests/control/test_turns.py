@@ -21,6 +21,8 @@ def app() -> MockApp:
 
     async def submit() -> None:
         async with client_of(made) as client:
+            # The document of the control API is read in a thread, once.
+            await client.get("/__falkit/health")
             for _ in range(JOBS):
                 body = {"prompt": "A lighthouse", "image_url": VIDEO.replace("mp4", "png")}
                 (await client.post(f"/queue.fal.run/{I2V_FAST}", json=body)).raise_for_status()
@@ -68,6 +70,25 @@ def test_a_list_of_many_jobs_gives_others_their_turn(app: MockApp, path: str) ->
     had, reply = asyncio.run(turns(app, path))
     assert reply.status_code == 200, reply.text
     assert had >= few + 3
+
+
+@pytest.mark.parametrize("query", ["text=zzz", "text=zzz&total=true", "key=zzz&total=true"])
+def test_a_list_gives_others_their_turn_at_each_job_that_a_disk_takes_long_for(
+    app: MockApp, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    took, read = 0.0, app.service.store.input
+
+    def slow(request_id: str) -> bytes:
+        nonlocal took
+        took += 0.01
+        return read(request_id)
+
+    monkeypatch.setattr("falkit_mock.core.breaks.perf_counter", lambda: took)
+    monkeypatch.setattr(app.service.store, "input", slow)
+    app.service.hooks.ledger = None
+    had, reply = asyncio.run(turns(app, f"/__falkit/jobs?{query}"))
+    assert (reply.status_code, reply.json()["jobs"]) == (200, [])
+    assert had >= JOBS
 
 
 def test_sums_of_many_jobs_are_those_of_each(app: MockApp) -> None:

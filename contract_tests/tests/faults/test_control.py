@@ -29,9 +29,10 @@ def test_a_rule_is_added_listed_and_removed(mock: Mock) -> None:
     table = {"fault": "latency", "seconds": "uniform:0..0.01", "input": {"duration": 8}}
     other = mock.http.post(RULES, json={"rule": table}).json()
     assert other["text"] == "latency input.duration=8 seconds=uniform:0.0..0.01"
-    assert mock.run(PROMPT).status_code == 422
+    failed = mock.submit(PROMPT)["request_id"]
+    mock.submit(PROMPT)
     seen = mock.http.get(f"{RULES}/{added['id']}").json()
-    assert (seen["matched"], seen["applied"]) == (1, 1)
+    assert (seen["matched"], seen["applied"], seen["jobs"]) == (2, 1, [failed])
     assert [rule["id"] for rule in mock.http.get(RULES).json()["rules"]] == ["r1", "r2"]
     assert mock.http.delete(f"{RULES}/r1").json() == {"removed": 1}
     assert mock.http.get(f"{RULES}/r1").status_code == 404
@@ -92,7 +93,7 @@ def test_the_catalogue_is_listed(mock: Mock) -> None:
 
 
 def test_a_rulebook_is_written_down_and_read_back_with_its_counts() -> None:
-    subject = MatchContext("run", T2V, "id", ("internal_error times=1",))
+    subject = MatchContext("run", T2V, "id", ("internal_error times=1",), job="a")
     first = Rulebook(Identity(1))
     first.add("runner_server_error times=2")
     first.add('latency seconds=uniform:1..2 prompt="a b"')

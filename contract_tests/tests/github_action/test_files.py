@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import pytest
 import yaml
 
 from falkit_mock.cli import falkit
 from github_action.runner import ACTION, ROOT, Runner
+from nights import at_night
 
-NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 PAGE = (ROOT / "docs" / "ci.md").read_text("utf-8")
 WORKFLOWS = sorted((ROOT / "examples").glob("*/.github/workflows/*.yml"))
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
@@ -111,7 +110,8 @@ def test_gitlabs_job_names_the_reports_that_it_writes() -> None:
     assert job["artifacts"]["when"] == "always"
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="starts programs of Node's: nightly")
+# Starts programs of Node's.
+@at_night
 def test_our_own_workflow_uses_the_action_as_it_says(
     tmp_path: Path, authority_folder: Path
 ) -> None:
@@ -124,7 +124,8 @@ def test_our_own_workflow_uses_the_action_as_it_says(
     assert [step.code for step in done] == [0] * 5, done
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="installs from the package registry: nightly")
+# Installs from the package registry.
+@at_night
 def test_what_ci_systems_read_is_valid_by_their_schemas(tmp_path: Path) -> None:
     # Beside the tests, since some of the schemas that it brings are under the GPL.
     venv.create(tmp_path / "env", with_pip=True)
@@ -138,7 +139,8 @@ def test_what_ci_systems_read_is_valid_by_their_schemas(tmp_path: Path) -> None:
         subprocess.run([*command, *map(str, files)], check=True)
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="installs falkit and all that it needs: nightly")
+# Installs falkit and all that it needs.
+@at_night
 def test_the_action_installs_its_own_version(tmp_path: Path) -> None:
     # With a Python, but no falkit.
     path = os.pathsep.join([str(Path(sys.base_prefix) / "bin"), "/usr/bin", "/bin"])
@@ -154,7 +156,8 @@ def test_the_action_installs_its_own_version(tmp_path: Path) -> None:
     assert runner.use(run="true", install="no-such-package==1.0").code == 0
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="asks the package registry: nightly")
+# Asks the package registry.
+@at_night
 def test_an_installation_that_fails_is_never_clean(tmp_path: Path) -> None:
     runner = Runner(tmp_path, dict(os.environ), installed=False)
     step = runner.use(run="true", install="./no-such-folder")

@@ -68,7 +68,8 @@ def test_a_video_for_a_sound_is_as_long_and_billed_as_long(mock: Mock) -> None:
     assert "taken to last" not in reply.headers[HINT]
     assert clip(mock, reply).duration == Fraction("3.2")
     events = mock.http.get("/api.fal.ai/v1/models/billing-events", params={"endpoint_id": A2V})
-    (event,) = events.json()["billing_events"]
+    of_job = job["request_id"]
+    (event,) = (one for one in events.json()["billing_events"] if one["request_id"] == of_job)
     assert (event["output_units"], event["cost_total"]) == (3.2, 0.32)
 
 

@@ -21,7 +21,6 @@ PAGES = ("javascript.md", "replace-your-mock.md")
 PAGE = "".join((ROOT / "docs" / name).read_text() for name in PAGES)
 READY = HERE / "node_modules" / ".ready"
 PATIENCE = 100.0
-NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 # The command as Windows and the rest have it beside Python.
 _BIN = Path(sys.executable).parent
 

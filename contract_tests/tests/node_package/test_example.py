@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from github_action.runner import Runner
+from nights import at_night
 from node_package.installed import (
     HERE,
-    NIGHTLY,
     PACKAGE,
     PATIENCE,
     ROOT,
@@ -51,7 +51,8 @@ def test_the_suite_of_the_example_passes(example: Path, authority_folder: Path) 
     run_suite(example, authority_folder)
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="installs the packages of the example: nightly")
+# Installs the packages of the example.
+@at_night
 def test_the_example_is_installed_as_its_page_says(tmp_path: Path, authority_folder: Path) -> None:
     # With the package beside it, as in a clone.
     for folder in (EXAMPLE, PACKAGE):

@@ -16,7 +16,8 @@ from clients.javascript_client import node
 from falkit_mock.cli.options import SERVE_OPTIONS
 from falkit_mock.control import document
 from falkit_mock.gateway.environment import PRELOAD
-from node_package.installed import HERE, NIGHTLY, PACKAGE, ROOT, environ, passed, run
+from nights import NIGHTLY
+from node_package.installed import HERE, PACKAGE, ROOT, environ, passed, run
 from processes import FALKIT, end, started
 from serving import PATIENCE
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from falkit_mock.core.network import listen
-from node_package.installed import HERE, NIGHTLY, PAGE, blocks, environ, passed, run
+from nights import NIGHTLY, at_night
+from node_package.installed import HERE, PAGE, blocks, environ, passed, run
 from processes import FALKIT, chromium, found
 
 BIN = HERE / "node_modules"
@@ -201,7 +202,8 @@ def test_the_page_names_entries_that_exist() -> None:
     assert named == {*package["exports"]} - {".", "./package.json"}
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="the same checks by other ways to start: nightly")
+# The same checks by other ways to start.
+@at_night
 @pytest.mark.parametrize("pool", ["forks", "threads", "vmThreads"])
 def test_vitest_without_a_global_set_up(project: Path, counted: Counted, pool: str) -> None:
     twice(project, "vitest")
@@ -211,7 +213,8 @@ def test_vitest_without_a_global_set_up(project: Path, counted: Counted, pool: s
     assert counted.times() == 2
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="the same checks by other ways to start: nightly")
+# The same checks by other ways to start.
+@at_night
 def test_jest_shares_one_mock(project: Path, counted: Counted) -> None:
     twice(project, "jest")
     (project / "jest" / "package.json").write_text("{}")
@@ -226,7 +229,8 @@ def test_jest_shares_one_mock(project: Path, counted: Counted) -> None:
     assert counted.times() == 1
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="the same checks by other ways to start: nightly")
+# The same checks by other ways to start.
+@at_night
 def test_node_shares_one_mock(project: Path, counted: Counted) -> None:
     twice(project, "node")
     (project / "fal-documents").mkdir()
@@ -237,7 +241,8 @@ def test_node_shares_one_mock(project: Path, counted: Counted) -> None:
     assert counted.times() == 1
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="the same checks by other ways to start: nightly")
+# The same checks by other ways to start.
+@at_night
 def test_jest_runs_its_own_modules(project: Path, counted: Counted) -> None:
     test = (project / "jest" / "one.test.js").read_text()
     for line in ('{ setupFal } = require("falkit/jest")', '{ checks } = require("../checks.cjs")'):

@@ -81,14 +81,17 @@ def test_faults_are_switched_on_and_off(serve: Serve, look: Look) -> None:
     first, second = rules(mock)
     assert first["rule"] == second["rule"]
     assert first["rule"]["input"] == {"duration": 8}
-    mock.submit({"prompt": "Two Rains", "duration": 8})
+    failed = mock.submit({"prompt": "Two Rains", "duration": 8})["request_id"]
     mock.submit({"prompt": "Two Rains", "duration": 6})
     row = table.get_by_role("row").filter(has_text="r1")
-    expect(row).to_contain_text("11requests")
+    expect(row).to_contain_text(re.compile(f"to …{failed[-8:]} all requests *11"))
     for _ in range(2):
         mock.submit({"prompt": "Two Rains", "duration": 8})
     expect(row).to_contain_text("32 used up")
-    row.get_by_role("link", name="requests").click()
+    row.get_by_role("link", name=failed[-8:]).click()
+    expect(page).to_have_url(f"{mock.url}/#/jobs/{failed}")
+    page.go_back()
+    row.get_by_role("link", name="all requests").click()
     expect(rows(page)).to_have_count(2)
     page.go_back()
     page.get_by_role("button", name="Remove r1", exact=True).click()

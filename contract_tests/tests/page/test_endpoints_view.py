@@ -57,7 +57,7 @@ def test_an_endpoint_shows_all_that_is_known_of_it(serve: Serve, look: Look) -> 
     expect(page.get_by_role("region", name="Rules")).to_contain_text("durations above 10 s need")
     expect(rows(page, "Files that are taken")).to_contain_text("10 MiB at most (inferred)")
     price = page.get_by_role("region", name="Price")
-    expect(price).to_contain_text("Counted insecond")
+    expect(price).to_contain_text("Billable unitsecond")
     expect(price).to_contain_text("Certaintyconfirmed")
     # Frames a second decide nothing of it.
     expect(price).to_contain_text("Depends onduration, resolutionCertainty")

@@ -12,9 +12,9 @@ from hypothesis.stateful import run_state_machine_as_test
 from falkit_mock.core.jobs import Job
 from falkit_mock.store import Store
 from falkit_mock.store.sqlite import SqliteStore, read_image
+from nights import NIGHTLY
 from protocol.queue_machine import QueueMachine
 
-NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 # A planted fault has to be met whatever was changed about the machine since it was planted.
 PLANTED = "FALKIT_PLANTED" in os.environ
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from falkit.parts import Parts
+from nights import NIGHTLY
 from pytest_plugin.suites import outcome
 
 PAGE = (Path(__file__).parents[3] / "docs" / "pytest.md").read_text()
@@ -19,7 +20,7 @@ SHOWN = [
 ]
 FAIL = ("test_nothing_is_ignored", "test_two_clips_cost_too_much", "test_the_prompt_is_sent")
 # As many as the page says take seconds to start.
-PARALLEL = ("-p", "xdist", "-n", "8") if os.environ.get("FALKIT_NIGHTLY") == "1" else ()
+PARALLEL = ("-p", "xdist", "-n", "8") if NIGHTLY else ()
 
 
 def test_all_of_it_does_as_it_says(tmp_path: Path, authority_folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -12,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from nights import at_night
 from processes import started
 from pytest_plugin.suites import command, environment, outcome
 from serving import T2V
@@ -168,7 +168,6 @@ def fal_settings():
     return {"seed": 5, "strict": False}
 """
 DOCUMENTS = Path(__file__).parents[1] / "documents" / "someone"
-NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 MARK = "pytest.mark.fal: "
 # What each begins to say.
 FAILED = {
@@ -246,7 +245,8 @@ def test_a_run_without_a_mock_is_quiet(
     assert "would have cost" not in said
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="all plugins that are here take long to import")
+# All plugins that are here take long to import.
+@at_night
 def test_a_run_goes_without_the_plugin(tmp_path: Path) -> None:
     (tmp_path / "test_nothing.py").write_text("def test_nothing(fal_server): pass\n")
     without = [sys.executable, "-m", "pytest", "-p", "no:falkit", "-p", "no:cacheprovider"]
@@ -316,7 +316,8 @@ def test_there_is_another(fal_server):
 """
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="it starts six processes; FALKIT_NIGHTLY=1 has it run")
+# It starts six processes.
+@at_night
 def test_what_is_lost_on_the_way_is_lost_alone(tmp_path: Path, authority_folder: Path) -> None:
     (tmp_path / "test_lost.py").write_text(LOST)
     told = outcome(tmp_path, authority_folder, "-p", "xdist", "-n", "2", "-k", "worker")

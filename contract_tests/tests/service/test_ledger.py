@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,9 +18,9 @@ from falkit_mock.core.clock import ManualClock
 from falkit_mock.service.billing import charge, entries
 from falkit_mock.service.ledger import Ledger, ledger_of
 from falkit_mock.store.keeping import forget
+from nights import NIGHTLY
 from serving import I2V_FAST, KEY, T2V
 
-NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 DAY = 86_400.0
 INPUTS: dict[str, list[dict[str, Any]]] = {
     T2V: [{"prompt": "a"}, {"prompt": "b", "duration": 10}, {}],

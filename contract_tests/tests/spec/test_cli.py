@@ -17,6 +17,7 @@ from falkit_spec.cli.spec import spec
 
 APP = "fal-ai/ltx-2"
 FAST = "fal-ai/ltx-2/image-to-video/fast"
+TRIM = "fal-ai/workflow-utilities/trim-video"
 
 
 def run(*arguments: str) -> Result:
@@ -32,7 +33,8 @@ def test_list_names_every_endpoint() -> None:
         r"ltx-2/extend-video +2026-05 +confirmed +video-to-video +2 +\$0.50\n", result.stdout
     )
     assert re.search(
-        r"ltx-2/audio-to-video +2026-05 +confirmed +audio-to-video +- +\$0.10/s\n", result.stdout
+        r"ltx-2/audio-to-video +2026-05 +confirmed +audio-to-video +- +\$0.10/s of audio_url\n",
+        result.stdout,
     )
 
 
@@ -81,6 +83,8 @@ def test_show_prints_inputs_rule_price_and_formats() -> None:
         ("fal-ai/whisper", "price: unknown"),
         ("fal-ai/clarity-upscaler", "price (confirmed): $0.03/megapixel by default"),
         ("lightricks/ltx-2.5/text-to-video/pro", "price (confirmed): $0.17/s by default"),
+        ("fal-ai/sync-lipsync/v2", "price (inferred): $0.05/s of video_url by default"),
+        (TRIM, "price (confirmed): $0.001/s of computing by default"),
     ],
 )
 def test_a_price_that_is_not_known_is_called_so(endpoint_id: str, price: str) -> None:

@@ -85,7 +85,7 @@ def test_nothing_known_is_an_unknown_price_and_never_0_dollars() -> None:
 
 def test_what_depends_on_a_files_length_says_so_with_the_rate() -> None:
     sound = {"endpoint_id": A2V, "input": {**RAIN, "audio_url": "https://example.com/a.mp3"}}
-    why = "$0.10 per second, as many as follow from the length of audio_url"
+    why = "$0.10 per second of audio_url, as many as follow from the length of audio_url"
     assert cost([sound]).stdout.splitlines()[0].endswith(why)
 
 

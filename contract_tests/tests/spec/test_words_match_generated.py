@@ -19,9 +19,9 @@ from falkit_spec import JSON, Catalog, Document, Endpoint, Fault, Object
 from falkit_spec.schema import ordered, resolve
 from falkit_spec.types import is_array, is_object
 from generated_models import ODD, model_of, mutated, said_by
+from nights import NIGHTLY
 from random_models import drawn_endpoints
 
-NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 EACH = 300 if NIGHTLY else 20
 SHAPES: Object = {
     "image_size": {

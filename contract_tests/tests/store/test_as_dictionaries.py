@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import tempfile
 from collections.abc import Callable
 from copy import deepcopy
@@ -29,9 +28,9 @@ from falkit_mock.store import FileRecord, Given, Store, shelf
 from falkit_mock.store.durable import DurableStore
 from falkit_mock.store.packing import Packing
 from falkit_mock.store.sqlite import SqliteStore
+from nights import NIGHTLY
 from store.items import FAULTS, OPTIONS
 
-NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 # With what no option of the oldest states is.
 MARKED = replace(OPTIONS, tags=("a=b",), test='tests/test_a.py::test_b["ü"]')
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
-import os
 import random
 import sqlite3
 import sys
@@ -23,6 +22,7 @@ from falkit_mock.store.durable import DurableStore
 from falkit_mock.store.sqlite import VERSION
 from falkit_mock.store.verifying import verify
 from falkit_mock.webhooks.pending import undelivered
+from nights import NIGHTLY
 from processes import started
 from store.items import added, everything, fill
 
@@ -172,7 +172,7 @@ def _spoiled(data: bytes, dice: random.Random) -> bytes:
 
 def test_whatever_is_changed_in_a_file_it_is_read_or_refused(state: Path) -> None:
     data, dice = state.read_bytes(), random.Random(7)
-    for _ in range(5000 if os.environ.get("FALKIT_NIGHTLY") == "1" else 150):
+    for _ in range(5000 if NIGHTLY else 150):
         spoiled = _spoiled(data, dice)
         state.write_bytes(spoiled)
         why = ""

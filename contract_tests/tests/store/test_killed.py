@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 import random
 import re
 import subprocess
@@ -19,12 +18,12 @@ from typing import Any
 
 import httpx
 
+from nights import NIGHTLY
 from processes import started
 from receiver import Receiver
 from serving import KEY, T2V
 
 _INITIATE = "/rest.fal.ai/storage/upload/initiate?storage_type=fal-cdn-v3"
-NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 ROUNDS = 100 if NIGHTLY else 3
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 import random
 import re
 import subprocess
@@ -18,13 +17,13 @@ from typing import Any
 
 import httpx
 
+from nights import NIGHTLY
 from processes import started
 from receiver import Receiver
 from redis_servers import KEEPS, RedisServer, served_redis
 from serving import KEY, T2V
 
 _INITIATE = "/rest.fal.ai/storage/upload/initiate?storage_type=fal-cdn-v3"
-NIGHTLY = os.environ.get("FALKIT_NIGHTLY") == "1"
 # How often something is killed, and how many answers come in between.
 KILLS, BETWEEN = (60, 200) if NIGHTLY else (2, 60)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -10,13 +9,14 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
+from nights import NIGHTLY
 from receiver import receiving
 from rerouting import rerouted
 from serving import Mock, running
 from tenants.suite import SETTINGS, Report, Suite
 
 TEN = [f"worker-{number}" for number in range(10)]
-ROUNDS = 5 if os.environ.get("FALKIT_NIGHTLY") == "1" else 1
+ROUNDS = 5 if NIGHTLY else 1
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from falkit_mock.webhooks.signing import SAMPLES
 from falkit_mock.webhooks.targets import Target
 from following import deliveries, go, settled, submit
 from receiver import Received, Receiver, Reply, receiving
-from serving import PATIENCE, Mock, Serve
+from serving import PATIENCE, PROMPT, T2V, Mock, Serve
 
 JWKS = "/rest.fal.ai/.well-known/jwks.json"
 
@@ -46,6 +46,7 @@ def test_a_delivery_lists_its_request_and_its_response(mock: Mock) -> None:
         (came,) = receiver.received
     assert fits("Delivery", log)
     assert log["request_id"] == job["request_id"]
+    assert (log["endpoint_id"], log["prompt"]) == (T2V, PROMPT["prompt"])
     assert log["request"]["body"].encode() == came.body
     assert {name.lower(): text for name, text in log["request"]["headers"].items()}.items() <= (
         came.headers.items()

@@ -13,11 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from nights import NIGHTLY
 from receiver import Receiver
 from serving import KEY, T2V
 from several import Several, several
 
-KILLS = 20 if os.environ.get("FALKIT_NIGHTLY") == "1" else 2
+KILLS = 20 if NIGHTLY else 2
 if sys.platform == "win32":
     pytest.skip("there are no workers", allow_module_level=True)
 # Callers at once, and how many jobs each has after each kill.

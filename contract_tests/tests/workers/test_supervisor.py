@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from control.test_events import Follower
+from nights import at_night
 from receiver import Receiver
 from serving import PATIENCE, T2V
 from several import OFTEN, PROGRAM, Several, several
@@ -139,7 +140,8 @@ def test_the_budget_is_that_of_all_workers_also_of_one_that_died(tmp_path: Path)
 
 
 @pytest.mark.timeout(200)
-@pytest.mark.skipif(os.environ.get("FALKIT_NIGHTLY") != "1", reason="thirty starts take long")
+# Thirty starts take long.
+@at_night
 def test_it_gives_up_where_workers_keep_dying(tmp_path: Path) -> None:
     with several(tmp_path / "falkit.state", stderr=subprocess.PIPE) as mock:
         assert mock.process.stderr is not None

@@ -88,6 +88,15 @@ async def job_details(job: Job, service: Service, catalog: Catalog) -> dict[str,
     }
 
 
+def whose(request_id: str, service: Service, catalog: Catalog) -> dict[str, JSON]:
+    """Return by what one recognises a job; null where there is none by this id."""
+    job = service.store.get(request_id)
+    if job is None:
+        return {"endpoint_id": None, "prompt": None}
+    prompt = prompt_in(service.store.input(request_id))
+    return {"endpoint_id": endpoint_of(job, catalog), "prompt": prompt}
+
+
 def outcome_by(job: Job, now: float) -> Outcome | None:
     """Return what a job answers, or will; None while that isn't known."""
     if job.given_up and now >= job.ends:

@@ -15,7 +15,7 @@ from falkit_mock.hosts.replies import Reply
 from falkit_mock.service.outcomes import read_request
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog, Endpoint, SpecError, UnknownEndpoint
-from falkit_spec.showing import combined, described, form, listed, shown
+from falkit_spec.showing import combined, described, form, listed, rate_in_words, shown
 from falkit_spec.types import is_object
 
 
@@ -65,16 +65,19 @@ class Endpoints:
         )
         read = await to_thread(read_request, request, self._service.settings)
         if isinstance(read, ParsedRequest):
-            pricing, price = endpoint.pricing, None
-            if pricing is not None and read.units is not None:
-                price = pricing.cost(read.units, read.input)
+            pricing, price, rate = endpoint.pricing, None, ""
+            if pricing is not None:
+                price, rate = (
+                    pricing.cost(read.units, read.input),
+                    rate_in_words(pricing, read.input),
+                )
             cost = None if price is None else f"{price:f}"
             told: dict[str, JSON] = {"valid": True, "errors": [], "price": cost, "hint": read.hint}
-            return answer(self._service, told)
+            return answer(self._service, {**told, "rate": rate or None})
         said = parse_body(read.outcome.body)
         errors = said.get("detail") if is_object(said) else None
         told = {"valid": False, "errors": errors if isinstance(errors, list) else []}
-        return answer(self._service, {**told, "price": None, "hint": read.hint})
+        return answer(self._service, {**told, "price": None, "rate": None, "hint": read.hint})
 
     def _known(self, call: Call) -> Endpoint:
         endpoint_id: str = call.fields["endpoint_id"]

@@ -6,8 +6,8 @@ import asyncio
 import math
 import re
 from array import array
-from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase, translate
 from typing import Any
 
@@ -20,15 +20,13 @@ from falkit_mock.control.describing import (
     prompt_in,
     result_of,
 )
+from falkit_mock.core.breaks import PAGE, Breaks
 from falkit_mock.core.jobs import Job
 from falkit_mock.hosts.replies import Reply
-from falkit_mock.service.billing import TURN
-from falkit_mock.service.ledger import Kind, ledger_of
+from falkit_mock.service.ledger import ROWS, Kind, ledger_of
 from falkit_mock.service.service import Service
 from falkit_spec import JSON, Catalog
 
-# Of so many jobs a line is made, or a prompt searched, before others have their turn.
-_LINES = 50
 # How many searches are remembered, and the characters of a prompt that a text is searched in.
 _SEARCHES, _SEARCHED = 4, 10_000
 
@@ -59,9 +57,9 @@ class JobLists:
             fix = "can't be given together with cursor"
             raise InvalidField("offset", fields["offset"], fix)
         jobs, more, total = await self._page(fields)
-        for place, job in enumerate(jobs):
-            if place % _LINES == _LINES - 1:
-                await asyncio.sleep(0)
+        breaks = Breaks()
+        for job in jobs:
+            await breaks.due()
             if fields["details"]:
                 shown.append(await job_details(job, self._service, self._catalog))
             else:
@@ -74,11 +72,12 @@ class JobLists:
         """Return a page, whether there are more behind it, and how many there are in all."""
         limit, offset, counts = fields["limit"], fields.get("offset", 0), fields["total"]
         if "ids" in fields:
-            return self._named(fields)
+            return await self._named(fields)
         if fields.get("status") in ("IN_QUEUE", "IN_PROGRESS"):
-            # Few, and all at hand.
-            before, wanted = fields.get("cursor", math.inf), self._wanted(fields)
-            jobs = [*filter(wanted, reversed(self._service.store.open(self._service.clock.now())))]
+            # All at hand.
+            before, open = fields.get("cursor", math.inf), self._service.store.open
+            there = reversed(open(self._service.clock.now()))
+            jobs = await _among(there, self._wanted(fields), Breaks())
             page = [job for job in jobs if job.seq < before][offset : offset + limit + 1]
             return page[:limit], len(page) > limit, len(jobs) if counts else None
         every = _FILTERS.isdisjoint(fields)
@@ -97,12 +96,13 @@ class JobLists:
         page = [job async for job in ledger_of(self._service, self._catalog).jobs(chosen)]
         return page, bool(page) and end > limit, len(places) if counts else None
 
-    def _named(self, fields: Mapping[str, Any]) -> tuple[list[Job], bool, int | None]:
+    async def _named(self, fields: Mapping[str, Any]) -> tuple[list[Job], bool, int | None]:
         """Return a page of the jobs with certain ids."""
         limit, offset, before = fields["limit"], fields.get("offset", 0), fields.get("cursor")
         asked = dict.fromkeys(map(str.strip, fields["ids"].split(",")))
         known = filter(None, map(self._service.store.get, asked))
-        jobs = sorted(filter(self._wanted(fields), known), key=lambda job: -job.seq)
+        jobs = await _among(known, self._wanted(fields), Breaks())
+        jobs.sort(key=lambda job: -job.seq)
         page = [job for job in jobs if before is None or job.seq < before]
         page = page[offset : offset + limit + 1]
         return page[:limit], len(page) > limit, len(jobs) if fields["total"] else None
@@ -111,13 +111,12 @@ class JobLists:
         """Return the jobs behind a cursor, one more than are asked for, as that tells of more."""
         limit: int = fields["limit"]
         before: float = fields.get("cursor", math.inf)
-        wanted, found = self._wanted(fields), list[Job]()
+        wanted, found, breaks = self._wanted(fields), list[Job](), Breaks()
         while len(found) <= limit and (
-            page := self._service.store.before(before, min(TURN, limit + 1))
+            page := self._service.store.before(before, min(PAGE, limit + 1))
         ):
             before = page[-1].seq
-            found += filter(wanted, page)
-            await asyncio.sleep(0)
+            found += await _among(page, wanted, breaks)
         return found[: limit + 1]
 
     def _wanted(self, fields: Mapping[str, Any]) -> _Wanted:
@@ -150,7 +149,7 @@ class JobLists:
             found["text", text] = lambda job: self._has_text(job, text)
         return found
 
-    async def _places(self, fields: Mapping[str, Any]) -> Sequence[int]:
+    async def _places(self, fields: Mapping[str, Any]) -> array[int]:
         """Return the places of all jobs that a query asks for, but for those open alone."""
         glob, key, result = (fields.get(name) for name in ("endpoint", "key", "result"))
         done = fields.get("status") == "COMPLETED"
@@ -165,10 +164,9 @@ class JobLists:
             )
 
         ledger = ledger_of(self._service, self._catalog)
-        places: Sequence[int] = await ledger.places(wanted, fields.get("since", -math.inf))
+        places = await ledger.places(wanted, fields.get("since", -math.inf))
         for search, has in self._searches(fields).items():
-            found = {*await self._with(search, has)}
-            places = array("q", [place for place in places if place in found])
+            places = await _in_both(places, await self._with(search, has))
         return places
 
     async def _with(self, search: _Search, has: _Wanted) -> array[int]:
@@ -178,10 +176,13 @@ class JobLists:
         if store.sharing is not None or last > store.last_seq:
             # Some may have come behind others, or all are gone.
             last, found = -1, array("q")
-        while page := store.after(last, _LINES):
-            found.extend(job.seq for job in page if has(job))
+        breaks = Breaks()
+        while page := store.after(last, PAGE):
+            for job in page:
+                if has(job):
+                    found.append(job.seq)
+                await breaks.due()
             last = page[-1].seq
-            await asyncio.sleep(0)
         known = self._found.get(search)
         if known is None or known[0] < last:
             self._found[search] = (last, found)
@@ -194,6 +195,26 @@ class JobLists:
             return True
         prompt = prompt_in(self._service.store.input(job.id), _SEARCHED)
         return prompt is not None and text in prompt.casefold()
+
+
+async def _among(jobs: Iterable[Job], wanted: _Wanted, breaks: Breaks) -> list[Job]:
+    found: list[Job] = []
+    for job in jobs:
+        if wanted(job):
+            found.append(job)
+        await breaks.due()
+    return found
+
+
+async def _in_both(places: array[int], found: array[int]) -> array[int]:
+    """Return the places, in order, that are among others, which are in order too."""
+    both = array("q")
+    for first in range(0, len(places), ROWS):
+        rows = places[first : first + ROWS]
+        there = {*found[bisect_left(found, rows[0]) : bisect_right(found, rows[-1])]}
+        both.extend(filter(there.__contains__, rows))
+        await asyncio.sleep(0)
+    return both
 
 
 def _result_at(job: Job, now: float) -> str | None:

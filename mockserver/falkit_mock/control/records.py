@@ -8,8 +8,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from falkit_mock.control import Call, Operation, Unknown, answer
+from falkit_mock.control.describing import whose
 from falkit_mock.core import dumps
-from falkit_mock.core.events import RequestRecord
+from falkit_mock.core.events import DeliveryAttempted, RequestRecord
 from falkit_mock.core.jobs import Job
 from falkit_mock.core.telling import EventLog, RequestLog
 from falkit_mock.findings import App, begin_test, report_of
@@ -21,6 +22,7 @@ from falkit_mock.service.ledger import Kind, ledger_of
 from falkit_mock.service.service import Service
 from falkit_mock.store.sharing import turn
 from falkit_spec import JSON, Catalog
+from falkit_spec.types import is_object
 
 
 def record_operations(
@@ -32,7 +34,7 @@ def record_operations(
 ) -> dict[str, Operation]:
     """Return the operations by their ids; `app` is all whose jobs are spent on."""
     requests = RequestControl(service, request_log)
-    events = EventControl(service, event_log)
+    events = EventControl(service, catalog, event_log)
 
     async def billing(call: Call) -> Reply:
         return answer(service, await _billing(call.fields, service, catalog))
@@ -157,9 +159,10 @@ _EVENT_STREAM = "text/event-stream"
 class EventControl:
     """The stream of events."""
 
-    def __init__(self, service: Service, log: EventLog) -> None:
+    def __init__(self, service: Service, catalog: Catalog, log: EventLog) -> None:
         self._log = log
         self._service = service
+        self._catalog = catalog
         self._closed = False
         service.closed.append(self._close)
 
@@ -186,7 +189,11 @@ class EventControl:
                         yield _frame(number - 1, "gap", {"missing": number - 1 - since})
                     since = number
                     if kind in (None, event.kind):
-                        yield _frame(number, event.kind, event.to_json())
+                        data = event.to_json()
+                        if event.kind == DeliveryAttempted.kind and is_object(data):
+                            id = str(data["request_id"])
+                            data = {**data, **whose(id, self._service, self._catalog)}
+                        yield _frame(number, event.kind, data)
                 try:
                     async with asyncio.timeout(KEEP_ALIVE):
                         await waiter.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import fields
@@ -71,8 +72,12 @@ class ControlRouter:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer; a refusal is raised as a WireError."""
         if self._router is None:
-            self._router = Router([*self._routes()], redirect_slashes=False)
+            # In a thread, since reading it takes longer than others should wait.
+            self._router = await asyncio.to_thread(self._made)
         await self._router(scope, receive, send)
+
+    def _made(self) -> Router:
+        return Router([*self._routes()], redirect_slashes=False)
 
     def _routes(self) -> Iterator[Route]:
         paths, renamed = document()["paths"], document()["x-renamed"]

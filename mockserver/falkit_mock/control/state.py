@@ -253,7 +253,7 @@ class Rules:
         return answer(self._service, {"removed": removed})
 
     async def one(self, call: Call) -> Reply:
-        return answer(self._service, self._known(call).to_json())
+        return answer(self._service, self._told(self._known(call)))
 
     async def replace(self, call: Call) -> Reply:
         known = self._known(call)
@@ -273,14 +273,19 @@ class Rules:
 
     def _one(self, kept: RuleState, status_code: int = 200) -> Reply:
         """Answer with a rule that was set, and a hint if it can match nothing here."""
-        reply = answer(self._service, kept.to_json(), status_code)
+        reply = answer(self._service, self._told(kept), status_code)
         if missed := kept.rule.missed(endpoint.id for endpoint in self._catalog):
             reply.headers[HINT] = header_text(missed)
         return reply
 
     def _all(self) -> Reply:
-        rules: list[JSON] = [kept.to_json() for kept in self._book.all()]
+        rules: list[JSON] = [self._told(kept) for kept in self._book.all()]
         return answer(self._service, {"rules": rules})
+
+    def _told(self, kept: RuleState) -> dict[str, JSON]:
+        """Return a rule with those of its newest jobs that are still there."""
+        there = [id for id in kept.jobs if self._service.store.get(id) is not None]
+        return {**kept.to_json(), "jobs": [*there]}
 
     def _known(self, call: Call) -> RuleState:
         id: str = call.fields["rule_id"]

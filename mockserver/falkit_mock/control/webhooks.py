@@ -17,8 +17,10 @@ from falkit_mock.control import (
     Unknown,
     answer,
 )
+from falkit_mock.control.describing import whose
 from falkit_mock.core import MASK, dumps, masked, parse_body
-from falkit_mock.core.events import Cause, Delivery
+from falkit_mock.core.breaks import Breaks
+from falkit_mock.core.events import Delivery
 from falkit_mock.core.jobs import ModelRequest, Outcome, ParsedRequest
 from falkit_mock.core.network import MEDIA
 from falkit_mock.hosts import unless_gone
@@ -35,7 +37,7 @@ from falkit_spec import JSON, Catalog, Endpoint, UnknownEndpoint
 
 def webhook_operations(service: Service, catalog: Catalog) -> dict[str, Operation]:
     """Return the operations by their ids."""
-    deliveries, webhooks = DeliveryControl(service), WebhookControl(service, catalog)
+    deliveries, webhooks = DeliveryControl(service, catalog), WebhookControl(service, catalog)
     return {
         "deliveries": deliveries.list,
         "delivery": deliveries.one,
@@ -51,8 +53,9 @@ def webhook_operations(service: Service, catalog: Catalog) -> dict[str, Operatio
 class DeliveryControl:
     """The operations on deliveries."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, catalog: Catalog) -> None:
         self._service = service
+        self._catalog = catalog
         self._store = service.store.deliveries
 
     async def list(self, call: Call) -> Reply:
@@ -66,16 +69,19 @@ class DeliveryControl:
         await self._placed()
         filters = _filters(fields)
         found = self._store.select(**filters, before=before, limit=limit + 1, placed=True)
-        page = found[-limit:]
+        page, shown, breaks = found[-limit:], list[JSON](), Breaks()
+        for one in page:
+            shown.append(told(one, self._service, self._catalog))
+            await breaks.due()
         body: dict[str, JSON] = {
-            "deliveries": [described(one) for one in page],
+            "deliveries": shown,
             "total": self._store.count(**filters, placed=True),
             "next_cursor": page[0].id if len(found) > limit else None,
         }
         return answer(self._service, body)
 
     async def one(self, call: Call) -> Reply:
-        return answer(self._service, described(self._known(call)))
+        return answer(self._service, told(self._known(call), self._service, self._catalog))
 
     async def resend(self, call: Call) -> Reply:
         before = self._known(call)
@@ -84,7 +90,10 @@ class DeliveryControl:
             return await self._resend(before.request_id, None)
         headers = {name.lower(): value for name, value in before.headers.items()}
         user = headers["x-fal-webhook-user-id"]
-        return await send(self._service, before.request_id, before.url, before.body, user, "resend")
+        sending = self._service.webhooks.send(
+            before.request_id, before.url, before.body, user, "resend"
+        )
+        return await _delivered(self._service, self._catalog, sending)
 
     async def resend_job(self, call: Call) -> Reply:
         return await self._resend(call.fields["request_id"], call.fields.get("url") or None)
@@ -93,7 +102,8 @@ class DeliveryControl:
         if self._service.store.get(request_id) is None:
             fix = "isn't a job of this mock; GET /__falkit/jobs lists its jobs"
             raise Unknown("request_id", request_id, fix)
-        return await _delivered(self._service, self._service.webhooks.resend(request_id, url))
+        sending = self._service.webhooks.resend(request_id, url)
+        return await _delivered(self._service, self._catalog, sending)
 
     def _known(self, call: Call) -> Delivery:
         delivery_id: str = call.fields["delivery_id"]
@@ -135,14 +145,7 @@ def _filters(fields: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-async def send(
-    service: Service, request_id: str, url: str, body: bytes, user: str, cause: Cause
-) -> Reply:
-    """Answer with the delivery of a body to a URL."""
-    return await _delivered(service, service.webhooks.send(request_id, url, body, user, cause))
-
-
-async def _delivered(service: Service, attempt: Awaitable[Delivery]) -> Reply:
+async def _delivered(service: Service, catalog: Catalog, attempt: Awaitable[Delivery]) -> Reply:
     """Answer with the result of an attempt; raise Conflict or InvalidField where none is made."""
     try:
         delivery = await attempt
@@ -150,11 +153,16 @@ async def _delivered(service: Service, attempt: Awaitable[Delivery]) -> Reply:
         raise Conflict(str(error)) from None
     except TargetRefused as refused:
         raise InvalidField("url", refused.url, f"can't be called: {refused.why}") from None
-    return answer(service, described(delivery))
+    return answer(service, told(delivery, service, catalog))
+
+
+def told(delivery: Delivery, service: Service, catalog: Catalog) -> dict[str, JSON]:
+    """Return a delivery as the control API has it: with what one recognises its job by."""
+    return {**described(delivery), **whose(delivery.request_id, service, catalog)}
 
 
 def described(delivery: Delivery) -> dict[str, JSON]:
-    """Return a delivery as the control API has it; bodies are text, passwords masked."""
+    """Return a delivery as JSON; bodies are text, passwords masked."""
     response: dict[str, JSON] | None = None
     if delivery.status_code is not None:
         response = {
@@ -237,7 +245,8 @@ class WebhookControl:
         outcome = self._completed(endpoint, request_id, call) if kind == "completed" else None
         body = self._webhooks.body(outcome or sample(kind, endpoint), request_id)
         user = user_id(fields["key"])
-        return await send(self._service, request_id, fields["url"], body, user, "trigger")
+        sending = self._webhooks.send(request_id, fields["url"], body, user, "trigger")
+        return await _delivered(self._service, self._catalog, sending)
 
     def _completed(self, endpoint: Endpoint, request_id: str, call: Call) -> Outcome | None:
         """Return the outcome of the endpoint's example, whose file can be fetched here."""

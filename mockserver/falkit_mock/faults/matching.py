@@ -38,6 +38,8 @@ class MatchContext(NamedTuple):
     named: tuple[str, ...] = ()
     # Called only by rules that ask for a field, since most don't.
     input: Input = dict
+    # The id of the job that it makes or is about; empty where there is none.
+    job: str = ""
 
 
 _EVERY = re.compile(r"every[ :]([0-9]{1,9})")

@@ -208,10 +208,12 @@ def named_faults(request: ModelRequest, entry: Entry) -> Magic:
     return found._replace(texts=(*header, *found.texts))
 
 
-def match_context(request: ModelRequest, entry: Entry, named: tuple[str, ...]) -> MatchContext:
-    """Return a call of a model as rules see it."""
-    key = request.options.key
-    return MatchContext(operation_of(entry), request.path, key, named, lambda: request.input)
+def match_context(
+    request: ModelRequest, entry: Entry, named: tuple[str, ...], job: str = ""
+) -> MatchContext:
+    """Return a call of a model as rules see it; it has no job before it is taken."""
+    operation, key = operation_of(entry), request.options.key
+    return MatchContext(operation, request.path, key, named, lambda: request.input, job)
 
 
 def resolve(
@@ -221,14 +223,15 @@ def resolve(
     parsed: ParsedRequest | Refused,
     entry: Entry,
     assumptions: Assumptions,
+    job: str,
 ) -> Resolution:
-    """Decide about a new job; count what the rules counted.
+    """Decide about a new job, by its id; count what the rules counted.
 
     `magic` is what `named_faults` found in the request. Without any, and without rules, there is
     nothing to decide: that is USUAL.
     """
     hint = "; ".join(magic.hints) or None
-    context = match_context(request, entry, magic.texts)
+    context = match_context(request, entry, magic.texts, job)
     # An input that the model would not have taken never comes to its own errors.
     triggered, attempts = _attempts(
         book, context, request, entry, valid=isinstance(parsed, ParsedRequest)

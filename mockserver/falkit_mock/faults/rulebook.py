@@ -6,7 +6,7 @@ import math
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from falkit_mock.core.identity import Identity
@@ -28,6 +28,8 @@ from falkit_spec import JSON
 _MOST_NAMED = 10_000
 # What stands for the id of a rule that a request names itself.
 _NAMED = "named by the request"
+# How many jobs are told that a rule applied to.
+_NEWEST = 5
 
 
 @dataclass(slots=True)
@@ -38,6 +40,8 @@ class RuleState:
     rule: Rule
     matched: int = 0
     applied: int = 0
+    # The ids of the newest jobs that it applied to, or to requests about them; the newest first.
+    jobs: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, value: Mapping[str, JSON], folders: Collection[str] = ()) -> RuleState:
@@ -46,7 +50,12 @@ class RuleState:
         if not isinstance(source, str | dict):
             raise RuleError("rules", source, "isn't a rule")
         counts = _count(value, "matched"), _count(value, "applied")
-        return cls(str(value.get("id")), Rule.read(source, folders), *counts)
+        # A state from before has none.
+        jobs = value.get("jobs", [])
+        if not isinstance(jobs, list):
+            raise RuleError("jobs", jobs, "isn't a list")
+        newest = [*map(str, jobs[:_NEWEST])]
+        return cls(str(value.get("id")), Rule.read(source, folders), *counts, newest)
 
     def to_json(self) -> Table:
         """Return the state as the control API has it, for `read` too."""
@@ -56,7 +65,14 @@ class RuleState:
             "rule": self.rule.table(),
             "matched": self.matched,
             "applied": self.applied,
+            "jobs": [*self.jobs],
         }
+
+    def count(self, job: str) -> None:
+        """Count a request that it applies to, which may be about a job."""
+        self.applied += 1
+        if job and self.id != _NAMED:
+            self.jobs = [job, *(one for one in self.jobs if one != job)][:_NEWEST]
 
 
 class TriggeredFault(NamedTuple):
@@ -289,7 +305,7 @@ class Rulebook:
             random = self._identity.random(f"{named} {kept.matched}", "rule")
             if random.random() >= matcher.probability:
                 return False
-        kept.applied += 1
+        kept.count(context.job)
         self.used.add(kept.id)
         return True
 

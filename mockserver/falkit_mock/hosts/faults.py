@@ -254,9 +254,9 @@ def _about_job(
     service: Service, job: Job, operation: Operation, named: tuple[str, ...]
 ) -> MatchContext:
     """Return a request about a job as rules see it: by the job's endpoint, input and key."""
-    every = (*named, *job.faults.named)
+    every, id = (*named, *job.faults.named), job.id
     return MatchContext(
-        operation, job.path, job.options.key, every, lambda: input_of(service.store.input(job.id))
+        operation, job.path, job.options.key, every, lambda: input_of(service.store.input(id)), id
     )
 
 

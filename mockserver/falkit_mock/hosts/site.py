@@ -177,9 +177,9 @@ def _prices(endpoint: Endpoint) -> list[str]:
     amount, unit = endpoint.pricing.amount, endpoint.pricing.unit
     if amount.cases:
         return [f"{choice}: ${price} per {unit}" for choice, price in amount.cases.items()]
-    rate = endpoint.pricing.rate(endpoint.defaults)
+    each = endpoint.pricing.each(endpoint.defaults)
     by = f", by {', '.join(amount.reads)}" if amount.reads else ""
-    return [] if rate is None else [f"${rate:f} per {unit}{by}"]
+    return [] if each is None else [f"${each[0]:f} per {each[1]}{by}"]
 
 
 def _type(field: Object) -> str:

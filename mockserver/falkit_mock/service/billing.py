@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from functools import partial
 from typing import Any, Literal, TypeAlias, cast
 
 from falkit_mock.core import NotJson, iso, loads
+from falkit_mock.core.breaks import Breaks
 from falkit_mock.core.fal_errors import BILLED_UNITS
 from falkit_mock.core.jobs import Job, Outcome
 from falkit_mock.service.service import Service
@@ -95,19 +95,14 @@ class Charge:
         return self.cost / self.quantity if self.quantity else Decimal(0)
 
 
-# After so many jobs of a list others have their turn: a few milliseconds' worth.
-TURN = 250
-
-
 async def entries(service: Service, catalog: Catalog) -> AsyncGenerator[Entry]:
     """Yield every job in the order of submission, with the outcomes of those that are done.
 
     Others are served meanwhile, so whoever goes through many keeps sums, and no list of them.
     """
-    now = service.clock.now()
-    for place, job in enumerate(service.store.walk()):
-        if place % TURN == TURN - 1:
-            await asyncio.sleep(0)
+    now, breaks = service.clock.now(), Breaks()
+    for job in service.store.walk():
+        await breaks.due()
         yield await entry_of(job, now, service, catalog)
 
 

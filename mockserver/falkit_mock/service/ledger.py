@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import islice
+from itertools import compress, islice
 
+from falkit_mock.core.breaks import PAGE, Breaks
 from falkit_mock.core.fal_errors import BILLED_UNITS
 from falkit_mock.core.jobs import Job
-from falkit_mock.service.billing import TURN, Charge, Result, Sums, charge, entry_of
+from falkit_mock.service.billing import Charge, Result, Sums, charge, entry_of
 from falkit_mock.service.service import Service
 from falkit_spec import Catalog
 
@@ -23,7 +24,7 @@ _CREDIT = Decimal(100)
 # How many likenesses of jobs are remembered, with inputs of so many bytes.
 _KNOWN, _SHORT = 4096, 512
 # How many rows are looked at before others have their turn: some milliseconds' worth.
-_ROWS = 20_000
+ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,8 @@ class Ledger:
         """Count the jobs that ended between two moments, by the minute and the kind."""
         await self._catch_up()
         chosen, found = self._chosen(wanted), Counter[tuple[int, int]]()
-        for first in range(0, len(self._seqs), _ROWS):
-            rows = slice(first, first + _ROWS)
+        for first in range(0, len(self._seqs), ROWS):
+            rows = slice(first, first + ROWS)
             found.update(
                 (int(at // 60), kind)
                 for at, kind in zip(self._ended[rows], self._kinds[rows], strict=True)
@@ -122,8 +123,8 @@ class Ledger:
         keys: list[float] = []
         places: list[int] = []
         column = self._durations if by_duration else self._ended
-        for first in range(0, len(self._seqs), _ROWS):
-            rows = slice(first, first + _ROWS)
+        for first in range(0, len(self._seqs), ROWS):
+            rows = slice(first, first + ROWS)
             for seq, at, end, kind, key in zip(
                 self._seqs[rows],
                 self._created[rows],
@@ -153,8 +154,8 @@ class Ledger:
         """Return places behind one in the order of submission, and kinds; the oldest first."""
         await self._catch_up()
         chosen, found = self._chosen(wanted), list[tuple[int, Kind]]()
-        for first in range(bisect_right(self._seqs, after), len(self._seqs), _ROWS):
-            rows = slice(first, first + _ROWS)
+        for first in range(bisect_right(self._seqs, after), len(self._seqs), ROWS):
+            rows = slice(first, first + ROWS)
             here = (
                 (seq, self.kinds[kind])
                 for seq, kind in zip(self._seqs[rows], self._kinds[rows], strict=True)
@@ -170,8 +171,8 @@ class Ledger:
         """Return all places of jobs of certain kinds, submitted at a moment or later; in order."""
         await self._catch_up()
         chosen, found = self._chosen(wanted), array("q")
-        for first in range(0, len(self._seqs), _ROWS):
-            rows = slice(first, first + _ROWS)
+        for first in range(0, len(self._seqs), ROWS):
+            rows = slice(first, first + ROWS)
             columns = (self._seqs[rows], self._created[rows], self._kinds[rows])
             found.extend(
                 seq
@@ -183,9 +184,9 @@ class Ledger:
 
     async def jobs(self, places: Iterable[int]) -> AsyncGenerator[Job]:
         """Yield the jobs that are still at these places."""
-        for turn, place in enumerate(places):
-            if turn % TURN == TURN - 1:
-                await asyncio.sleep(0)
+        breaks = Breaks()
+        for place in places:
+            await breaks.due()
             for job in self._service.store.after(place - 1, 1):
                 if job.seq == place:
                     yield job
@@ -207,19 +208,19 @@ class Ledger:
             store.edited, last = {}, store.last_seq
             newest = self._seqs[-1] if self._seqs else -1
             first, store.late = store.late, math.inf
-            for turn, (id, seq) in enumerate([*edited.items(), *_swapped(self._open)]):
-                if turn % TURN == TURN - 1:
-                    await asyncio.sleep(0)
+            breaks = Breaks()
+            for id, seq in [*edited.items(), *_swapped(self._open)]:
+                await breaks.due()
                 if seq <= newest:
                     await self._look(seq, self._job(id))
             if first <= newest:
                 newest = int(first) - 1
-            while newest < last and (page := store.after(newest, TURN)):
+            while newest < last and (page := store.after(newest, PAGE)):
                 for job in page:
                     if not self._has(job.seq) and not self._seen(job):
                         await self._look(job.seq, job)
+                    await breaks.due()
                 newest = page[-1].seq
-                await asyncio.sleep(0)
 
     def _seen(self, job: Job) -> bool:
         """Make the row of a job that has none, if it is over and one like it was seen before."""
@@ -304,10 +305,10 @@ class Ledger:
         return found
 
     def _compact(self) -> None:
-        left = [at for at, kind in enumerate(self._kinds) if kind >= 0]
+        left = [kind >= 0 for kind in self._kinds]
         for name in ("_seqs", "_created", "_ended", "_durations", "_kinds"):
             column: array[float] = getattr(self, name)
-            setattr(self, name, array(column.typecode, map(column.__getitem__, left)))
+            setattr(self, name, array(column.typecode, compress(column, left)))
         self._gone = 0
 
 

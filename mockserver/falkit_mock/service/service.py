@@ -331,8 +331,8 @@ class Service:
         parsed = request.checked or read_request(request, self.settings)
         resolution, progression, stuck = USUAL, self.settings.timing.progression, 0.0
         if magic is not NO_MAGIC or not self.rules.idle:
-            assumptions = self.settings.assumptions
-            resolution = resolve(self.rules, request, magic, parsed, entry, assumptions)
+            assumed = self.settings.assumptions
+            resolution = resolve(self.rules, request, magic, parsed, entry, assumed, request_id)
             parsed = resolution.applied(parsed)
             progression = resolution.progression(progression)
             stuck = resolution.faults.stuck

@@ -13,10 +13,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, cast
 
 from falkit_mock.core import count, dumps, loads
+from falkit_mock.core.breaks import PAGE
 from falkit_mock.core.events import AmountReached, Event, JobChanged
 from falkit_mock.core.fal_errors import platform_error
 from falkit_mock.core.jobs import Job
-from falkit_mock.service.billing import TURN, Charge, Entry, Sum, Sums, charge
+from falkit_mock.service.billing import Charge, Entry, Sum, Sums, charge
 from falkit_mock.service.facts import KeepsFacts
 from falkit_mock.service.ledger import ledger_of
 from falkit_mock.service.service import Service
@@ -211,7 +212,7 @@ class Meter:
 
     async def catch_up(self) -> None:
         """Count all that was told by now, some at a time."""
-        while self.count(TURN):
+        while self.count(PAGE):
             await asyncio.sleep(0)
 
     async def leave(self) -> None:

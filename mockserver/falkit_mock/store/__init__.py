@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _LOOSE = 512
 # After so many changed jobs nobody is told which.
 _EDITED = 10_000
-_PAGE = 500
+_PAGE = 50
 
 __all__ = [
     "BadCopy",

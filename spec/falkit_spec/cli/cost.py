@@ -142,14 +142,14 @@ def _priced(endpoint: Endpoint, call: Call) -> Price:
     if pricing is None or not is_object(read):
         return _without(call, endpoint.id, "no price is known for this endpoint")
     full = endpoint.with_defaults(read)
-    quantity, rate = pricing.units(full), pricing.rate(full)
+    quantity, rate, each = pricing.units(full), pricing.rate(full), pricing.each(full)
     why = ""
-    if rate is None:
+    if each is None:
         why = "no price is known for this input"
     elif quantity is None:
         files = [name for name in endpoint.measured if full.get(name)]
         of = f"the length of {' and '.join(files)}" if files else "what the model does"
-        why = f"{dollars(rate)} per {pricing.unit}, as many as follow from {of}"
+        why = f"{dollars(each[0])} per {each[1]}, as many as follow from {of}"
     return Price(
         call.where,
         endpoint.id,

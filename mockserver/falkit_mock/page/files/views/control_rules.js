@@ -1,6 +1,6 @@
 /** Rules by which things go wrong: a form for each fault of the catalogue, and what each rule did. */
 import { call, get, remove } from "../api.js";
-import { count, plural } from "../format.js";
+import { count, plural, shortId } from "../format.js";
 import { Asked, Code, Failure, Link, Prose, Table, Tabs, attempt, html, mark, say, useEffect, useFollow, useId, useRead, useRef, useState } from "../parts.js";
 import { FaultChoice, Parameter, parameters } from "./job_actions.js";
 
@@ -38,8 +38,17 @@ export function Rules() {
           columns=${[
             {
               name: "Rule",
-              of: ({ id, text }) =>
-                html`<span class="dim">${id}</span>${" "}<code class="rule">${text}</code>`,
+              of: ({ id, text, applied, jobs }) =>
+                html`<span class="dim">${id}</span>${" "}<code class="rule">${text}</code>${
+                  applied > 0 &&
+                  html`<div>
+                    <span class="dim">to</span>${jobs.map((job) => html`${" "}<${Link} key=${job} class="nowrap" to="jobs" rest=${job}><code>${shortId(job)}</code><//>`)}${" "}<${Link}
+                      to="requests"
+                      query=${{ fault: id }}
+                      >all requests<//
+                    >
+                  </div>`
+                }`,
             },
             { name: "Matched", class: "number", of: ({ matched }) => count(matched) },
             {
@@ -47,14 +56,6 @@ export function Rules() {
               class: "number",
               of: (rule) =>
                 html`${count(rule.applied)}${isUsedUp(rule) && html`${" "}<span class="dim">used up</span>`}`,
-            },
-            {
-              name: "To",
-              class: "nowrap",
-              of: ({ id, applied }) =>
-                applied
-                  ? html`<${Link} to="requests" query=${{ fault: id }}>requests<//>`
-                  : html`<span class="dim">nothing yet</span>`,
             },
             {
               name: "",

@@ -75,7 +75,7 @@ function Shown({ one }) {
     ${one.files.length > 0 && html`<section aria-labelledby="files"><h2 id="files">Files</h2><${Files} files=${one.files} /></section>`}
     <section aria-labelledby="price"><h2 id="price">Price</h2><${Facts} rows=${[
       ["By default", html`<b>${one.price}</b>`],
-      ["Counted in", one.pricing?.unit],
+      ["Billable unit", one.pricing?.unit],
       ["Depends on", [...(one.pricing?.fields ?? []), ...one.measured.map((name) => `the length of ${name}`)].join(", ") || null],
       ["Certainty", one.pricing?.certainty],
       ["Source", one.pricing?.source],

@@ -141,7 +141,7 @@ function Verdict({ check, errors }) {
   return html`<div class="verdict" role="status">
     ${errors.length
       ? html`<p class=${wrong ? "error" : "dim"}><${Icon} name=${wrong ? "failed" : "queued"} /><span>Not a legal input yet; ${said}</span></p>`
-      : html`<p class="ok"><${Icon} name="done" /><span>A legal input</span></p><p class="price"><b>${value.price === null ? "price not known" : money(value.price)}</b> ${value.price !== null && html`<span class="dim">at fal</span>`}</p>`}
+      : html`<p class="ok"><${Icon} name="done" /><span>A legal input</span></p><p class="price"><b>${value.price === null ? (value.rate ?? "price not known") : money(value.price)}</b> ${value.rate && html`<span class="dim">at fal${value.price && `, ${value.rate}`}</span>`}</p>`}
     ${value.hint && html`<p class="hint"><${Icon} name="note" /><span>${value.hint}</span></p>`}
   </div>`;
 }

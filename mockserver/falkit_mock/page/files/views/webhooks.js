@@ -1,9 +1,9 @@
 /** Attempts to deliver webhooks, those still to come, and the keys that sign them. */
 import { follow, get, now, post, ready, tick } from "../api.js";
-import { SCHEDULES, clockTime, dateTime, duration, iso, plural } from "../format.js";
+import { SCHEDULES, clockTime, dateTime, duration, iso, line, plural, shortId } from "../format.js";
 import { Kept, Pane, Split, like } from "../kept.js";
 import { VirtualList } from "../list.js";
-import { Empty, Facts, Failure, Filter, Head, Icon, Link, StatusMark, Table, Unlike, attempt, found, html, say, signal, useEffect, useFollow, useJobs, useMemo, useRead, useState } from "../parts.js";
+import { Empty, EndpointId, Facts, Failure, Filter, Head, Icon, Link, StatusMark, Table, Unlike, attempt, found, html, say, signal, useEffect, useFollow, useJobs, useMemo, useRead, useState } from "../parts.js";
 import { go, href } from "../router.js";
 import { Delivered, SHAPES, WORDS, after } from "./job_attempts.js";
 import { Elsewhere, First, Keys, Trigger, came } from "./webhook_forms.js";
@@ -127,7 +127,7 @@ function filter({ status, url, cause, request_id: id }) {
 
 const HEAD = html`<span role="columnheader" class="aside">Time</span
   ><span role="columnheader">Verdict</span><span role="columnheader" class="aside">Attempt</span>
-  <span role="columnheader">Receiver</span><span role="columnheader" class="aside">Next</span
+  <span role="columnheader">Job</span><span role="columnheader">Receiver</span><span role="columnheader" class="aside">Next</span
   ><span role="columnheader" class="number aside">Took</span>`;
 
 const cells = (one, chosen, query) =>
@@ -138,11 +138,16 @@ const cells = (one, chosen, query) =>
     <span role="cell" class="verb aside"
       >${one.cause === "job" ? `attempt ${one.number}` : one.cause}</span
     >
+    <span role="cell" class="which" title=${one.prompt}
+      >${one.endpoint_id && html`<${EndpointId} id=${one.endpoint_id} />${" "}`}<span class="dim"
+        >${line(one.prompt || shortId(one.request_id))}</span
+      ></span
+    >
     <span role="cell" class="what"
       ><a
         href=${href("webhooks", one.id, query)}
         aria-current=${one.id === chosen ? "true" : undefined}
-        >${one.url}</a
+        >${one.url.replace("http://", "")}</a
       >
       ${one.faults?.length > 0 && html`<span class="flag warn"><${Icon} name="warning" />${one.faults.join(", ")}</span>`}
       ${one.error && html`<span class="flag" title=${one.error}>${reason(one)}</span>`}</span
@@ -153,7 +158,7 @@ const cells = (one, chosen, query) =>
     <span role="cell" class="number aside">${duration(one.seconds)}</span>`;
 
 /** Why there was no answer, without the URL that stands beside it. */
-const reason = ({ error }) => error.replace(/^(can't connect) to \S+: /, "$1: ");
+const reason = ({ error }) => error.replace(/^can't connect to \S+: /, "");
 
 const SHORT = {
   acknowledged: "taken",
@@ -214,7 +219,7 @@ function Pending({ state: { pending, waiting, schedule } }) {
           class: "nowrap",
           of: (one) =>
             html`<${Link} to="jobs" rest=${one.request_id}
-              ><code>…${one.request_id.slice(-8)}</code><//
+              ><code>${shortId(one.request_id)}</code><//
             >`,
         },
       ]}
@@ -273,6 +278,8 @@ function Opened({ id }) {
               isJob ? "Job" : "Request id",
               isJob ? html`<${Link} to="jobs" rest=${one.request_id}><code>${one.request_id}</code><//>` : html`<code>${one.request_id}</code>`,
             ],
+            ["Endpoint", one.endpoint_id && html`<${EndpointId} id=${one.endpoint_id} />`],
+            ["Prompt", one.prompt && line(one.prompt)],
             [
               "Faults",
               one.faults?.length
