@@ -134,8 +134,8 @@ function View() {
     const heading = typeof title === "function" ? title({ rest, query }) : (title ?? "falkit");
     document.title = heading === "falkit" ? heading : `${heading} · falkit`;
     if (!shown) return;
-    // Whoever opens the page begins at its top; whoever goes to a view, at the view.
-    if (!first.current) document.querySelector("main h1")?.focus({ preventScroll: true });
+    // Whoever opens the page begins at its top; whoever goes to a view, at the view, or at the row from which they had left it.
+    if (!first.current && (rest || !document.activeElement.closest(".row"))) document.querySelector("main h1")?.focus({ preventScroll: true });
     first.current = false;
   }, [shown, view, rest]);
   if (!known) {

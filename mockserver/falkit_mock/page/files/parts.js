@@ -170,8 +170,9 @@ export function Empty({ title, children }) {
   return html`<div class="empty"><h2>${title}</h2>${children}</div>`;
 }
 
-/** What went wrong in words, with a button that tries again. */
-export function Failure({ error, again }) {
+/** What went wrong in words, if anything, with a button that tries again; `gone` is for what isn't there. */
+export function Failure({ error, again, gone }) {
+  if (!error || (gone && error.status === 404)) return error && gone;
   return html`<div class="failure" role="alert"><${Icon} name="failed" /><p>${error.message}</p>${again && html`<button onClick=${again}>Try again</button>`}</div>`;
 }
 
@@ -232,7 +233,7 @@ export function Asked({ title, label, act, close, danger, children }) {
   };
   return html`<${Dialog} title=${title} close=${close}>
     <form class="form" onSubmit=${submit}>${children}
-      ${error && html`<${Failure} error=${error} />`}
+      <${Failure} error=${error} />
       <footer><button type="button" onClick=${close}>Cancel</button><button class=${danger ? "danger" : "primary"} disabled=${busy}>${label}</button></footer>
     </form>
   <//>`;

@@ -233,7 +233,7 @@ function Keys() {
     again();
     return `The mock of ${forgetting} is forgotten`;
   };
-  return html` ${error && html`<${Failure} error=${error} again=${again} />`}
+  return html` <${Failure} error=${error} again=${again} />
   ${
     value &&
     html`<p class="dim">${count(value.tenants.length)} of at most ${count(value.max_tenants)}</p>

@@ -26,7 +26,7 @@ export function Rules() {
     again();
     return `${plural(rules.length, "rule")} removed: nothing goes wrong on purpose any more`;
   };
-  return html` ${error && html`<${Failure} error=${error} again=${again} />`}
+  return html` <${Failure} error=${error} again=${again} />
     ${rules?.length === 0 && html`<p class="dim">No fault is on. Requests can also name one themselves:${" "}<code>[falkit:content_policy_violation]</code>${" "}in a prompt.</p>`}
     ${
       rules?.length > 0 &&
@@ -131,7 +131,7 @@ function Add({ again }) {
     />
     ${how === "As a line" ? html`<${Line} key=${turn} />` : html`<${Chosen} key=${turn} changed=${changed} />`}
     ${draft && html`<${Code} text=${draft} label="the rule as a line" />`}
-    ${error && html`<${Failure} error=${error} />`}
+    <${Failure} error=${error} />
     <p><button class="primary">Switch on</button></p>
   </form>`;
 }

@@ -1,5 +1,5 @@
 /** The catalogue of endpoints, and one of them in full: fields, limits, rules, prices, ways to call. */
-import { ApiError, get } from "../api.js";
+import { get } from "../api.js";
 import { LANGUAGES, codeOf, count, money } from "../format.js";
 import { Code, Codes, Copy, Empty, EndpointId, Facts, Failure, Filter, Json, Link, StatusMark, Table, html, useMemo, useRead, useState } from "../parts.js";
 import { route } from "../router.js";
@@ -40,14 +40,13 @@ export function Catalogue({ heading, to, children }) {
         <${Filter} name="date" label="Date" options=${options("date")} />
       </div></div>
     <div class="view catalogue">${children}
-      ${error && html`<${Failure} error=${error} again=${again} />`}
+      <${Failure} error=${error} again=${again} />
       ${value && (found.length ? html`<${Table} label="Endpoints" columns=${columns} rows=${found} keyOf=${(one) => one.endpoint_id} />` : html`<${Empty} title="No endpoint is like that."><p><${Link} to=${to}>Show all<//></p><p class="dim">A document of your own is taken from a folder: <code>falkit serve --catalog FOLDER</code>.</p><//>`)}
     </div>`;
 }
 
 function One({ id }) {
   const { value: one, error, again } = useRead((signal) => get(`/endpoints/${id}`, {}, { signal }), [id]);
-  const gone = error instanceof ApiError && error.status === 404;
   return html`<div class="view job">
     <header class="jobhead"><div>
       <p class="crumb"><${Link} to="endpoints">Endpoints<//> / <code>${id}</code> <${Copy} text=${id} label="Copy the endpoint's id" /></p>
@@ -55,8 +54,7 @@ function One({ id }) {
       ${one && html`<${Facts} rows=${[["Category", one.category], ["Document of", one.date && `${one.date}, ${one.certainty}`], ["Price by default", html`<b>${one.price}</b>`]]} />`}
     </div>
     ${one && html`<div class="actions"><${Link} class="button" to="playground" rest=${id}>Open in the playground<//><${Link} class="button" to="jobs" query=${{ endpoint: `"${id}"` }}>Its jobs<//></div>`}</header>
-    ${gone && html`<${Empty} title="There is no document of this endpoint."><p>${error.message}</p><p><${Link} to="endpoints">All endpoints<//></p><//>`}
-    ${error && !gone && html`<${Failure} error=${error} again=${again} />`}
+    <${Failure} error=${error} again=${again} gone=${html`<${Empty} title="There is no document of this endpoint."><p>${error?.message}</p><p><${Link} to="endpoints">All endpoints<//></p><//>`} />
     ${one ? html`<${Shown} one=${one} />` : !error && html`<p class="loading">Loading…</p>`}
   </div>`;
 }
@@ -162,7 +160,7 @@ function Combinations({ one }) {
   const last = value ? Math.min(value.total, offset + ROWS) : 0;
   return html`<div class="choose" role="group" aria-label="Inputs to combine"><span class="dim">Of</span> ${combining.map((name) => html`<button key=${name} class="small" aria-pressed=${fields.includes(name)} onClick=${() => flip(name)}>${name}</button>`)}</div>
     ${one.legal !== null && html`<p class="dim">${count(one.legal)} of all ${count(one.combinations)} combinations are legal. An input that isn't among those chosen has its default.</p>`}
-    ${error && html`<${Failure} error=${error} again=${again} />`}
+    <${Failure} error=${error} again=${again} />
     ${value && html`<${Table} stacks label="Choices, legal or not" columns=${columns} rows=${value.rows} />
       <div class="pager"><button disabled=${offset === 0} onClick=${() => setOffset(Math.max(0, offset - ROWS))}>Previous</button><span role="status">${count(offset + 1)} to ${count(last)} of ${count(value.total)}</span><button disabled=${last >= value.total} onClick=${() => setOffset(offset + ROWS)}>Next</button></div>`}`;
 }

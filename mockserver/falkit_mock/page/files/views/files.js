@@ -73,7 +73,7 @@ export function Files({ params: { query } }) {
         label="Which files"
       />
     </div>
-    ${error && html`<${Failure} error=${error} again=${() => read()} />`}
+    <${Failure} error=${error} again=${() => read()} />
     ${
       files?.length === 0 &&
       (kind === "upload"

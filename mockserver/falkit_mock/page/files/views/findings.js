@@ -71,7 +71,7 @@ export function Findings({ params: { query } }) {
           />${" "}As if the program had ended</label
         >
     <//>
-    ${error && html`<${Failure} error=${error} again=${again} />`}
+    <${Failure} error=${error} again=${again} />
     ${
       Number.isInteger(report?.more) &&
       html`<p class="dim">

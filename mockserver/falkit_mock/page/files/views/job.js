@@ -1,5 +1,5 @@
 /** One job: its course, what it was asked, what it answered, and buttons. */
-import { ApiError, get, now, post, ready, tick } from "../api.js";
+import { get, now, post, ready, tick } from "../api.js";
 import { LANGUAGES, age, codeOf, dateTime, duration, errorText, money, shortId } from "../format.js";
 import { Codes, Copy, Empty, EndpointId, Facts, Failure, Icon, Link, STATES, StatusMark, html, isExpired, stateOf, useFollow, useMemo, useRead } from "../parts.js";
 import { Actions } from "./job_actions.js";
@@ -60,7 +60,6 @@ export function Job({ params: { rest: id, query } }) {
 
   const one = job.value;
   const code = useMemo(() => one && texts(one), [one?.request_id]);
-  const gone = job.error instanceof ApiError && job.error.status === 404;
   // The heading stays the same element, since it has the focus by the time that the job is here.
   return html`<div class="view job">
     <header class="jobhead">
@@ -79,17 +78,16 @@ export function Job({ params: { rest: id, query } }) {
         ${one && html`<${Actions} job=${one} query=${query} again=${job.again} /><${About} job=${one} />`}
       </div>
     </header>
-    ${
-      gone &&
-      html`<${Empty} title=${one ? "It is not there any more." : "This mock has no such job."}
+    <${Failure}
+      ...${job}
+      gone=${html`<${Empty} title=${one ? "It is not there any more." : "This mock has no such job."}
         ><p>
           ${one ? "What you see is what there was. " : "Perhaps it was never here. "}Or else the
           mock was reset or started anew, or the job was forgotten after its time.
         </p>
         <p><${Link} to="jobs" query=${query}>Go to the jobs<//></p><//
-      >`
-    }
-    ${job.error && !gone && html`<${Failure} error=${job.error} again=${job.again} />`}
+      >`}
+    />
     ${
       one
         ? html`<${Parts} ...${{ one, code, requests, attempts, endpoint, check, findings }} />`

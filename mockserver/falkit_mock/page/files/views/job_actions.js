@@ -118,7 +118,7 @@ function Fail({ end, close }) {
             >`,
         )}
       </fieldset>
-      ${missing && html`<${Failure} error=${missing} />`}
+      <${Failure} error=${missing} />
       ${
         how === "fault"
           ? html` <label for=${`${id}f`}>Error</label>

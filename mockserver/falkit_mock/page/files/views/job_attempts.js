@@ -13,7 +13,7 @@ export function Attempts({ job, attempts, error, again }) {
   const resend = () => attempt("The webhook is sent again", () => post(`/jobs/${job.request_id}/resend`));
   return html`
     <${Facts} rows=${[["To", html`<code>${job.options.webhook ?? attempts[0]?.url}</code>`], ["Next attempt", next ? `in ${duration(Math.max(0, next - now()))}, at ${clockTime(next)}` : null]]} />
-    ${error && html`<${Failure} error=${error} again=${again} />`}
+    <${Failure} error=${error} again=${again} />
     ${attempts.length === 0 ? html`<p class="dim">${job.status === "COMPLETED" ? "No attempt is over yet." : "It is sent when the job ends."}</p>` : html`<div class="rows">${attempts.map((one) => html`<${Attempt} key=${one.id} delivery=${one} since=${job.created} next=${after(one, attempts)} />`)}</div>`}
     ${job.status === "COMPLETED" && html`<p><button onClick=${resend}>Send the webhook again</button></p>`}`;
 }

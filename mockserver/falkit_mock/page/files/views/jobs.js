@@ -35,7 +35,7 @@ export function Jobs({ params: { query } }) {
         <${Filter} name="key" label="Key" placeholder="whole id" known="keys" />
         <${Filter} name="test" label="Test" placeholder="test_video.py" />
     <//>
-    ${error && html`<${Failure} error=${error} again=${() => rows.load()} />`}
+    <${Failure} error=${error} again=${() => rows.load()} />
     ${total === 0 && (filtered
       ? html`<${Unlike} one="job" />`
       : html`<${First} />`)}

@@ -1,5 +1,5 @@
 /** Call an endpoint by a form: its price and errors as one types, its result, and the call as code. */
-import { ApiError, call, get, tenant } from "../api.js";
+import { call, get, tenant } from "../api.js";
 import { LANGUAGES, codeOf, money, plural } from "../format.js";
 import { Form, JsonText, unread } from "../form.js";
 import { Codes, Copy, Empty, EndpointId, Failure, Icon, Link, Tabs, html, useEffect, useMemo, useRead, useRef, useState } from "../parts.js";
@@ -28,15 +28,13 @@ export function Playground({ params: { rest, query } }) {
 function Bench({ id, query }) {
   const endpoint = useRead((signal) => get(`/endpoints/${id}`, {}, { signal }), [id]);
   const all = useRead((signal) => get("/endpoints", {}, { signal }), []);
-  const gone = endpoint.error instanceof ApiError && endpoint.error.status === 404;
   return html`<div class="view bench">
     <header class="benchhead">
       <h1 tabindex="-1"><span class="sr">Playground: </span><${EndpointId} id=${id} /></h1>
       <${Picker} id=${id} endpoints=${all.value?.endpoints} />
       <${Link} to="endpoints" rest=${id}>Its fields, limits and prices<//>
     </header>
-    ${gone && html`<${Empty} title="There is no document of this endpoint."><p>${endpoint.error.message}</p><p><${Link} to="playground">Choose another<//></p><//>`}
-    ${endpoint.error && !gone && html`<${Failure} error=${endpoint.error} again=${endpoint.again} />`}
+    <${Failure} ...${endpoint} gone=${html`<${Empty} title="There is no document of this endpoint."><p>${endpoint.error?.message}</p><p><${Link} to="playground">Choose another<//></p><//>`} />
     ${endpoint.value ? html`<${Tools} endpoint=${endpoint.value} query=${query} />` : !endpoint.error && html`<p class="loading">Loading…</p>`}
   </div>`;
 }

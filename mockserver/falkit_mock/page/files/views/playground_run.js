@@ -95,7 +95,7 @@ export function Run({ run, endpoint }) {
   useEffect(() => run.busy && section.current.scrollIntoView({ block: "nearest" }), [run.busy]);
   if (!run.of) return null;
   return html`<section ref=${section} aria-labelledby="result"><h2 id="result">Result</h2>
-    ${run.error && html`<${Failure} error=${run.error} />`}
+    <${Failure} error=${run.error} />
     ${run.errors.length > 0 && html`<p class="error"><${Icon} name="failed" /><span>422: ${run.errors.map(errorText).join("; ")}</span></p>`}
     ${run.job ? html`<${Job} key=${run.job} id=${run.job} run=${run} endpoint=${endpoint} />` : run.busy && html`<p class="dim">Sent…</p>`}
   </section>`;

@@ -100,7 +100,7 @@ export function Requests({ params: { rest, query } }) {
       words="about the job"
       value=${query.request_id}
     />
-    ${error && html`<${Failure} error=${error} again=${() => rows.load()} />`}
+    <${Failure} error=${error} again=${() => rows.load()} />
     ${
       total === 0 &&
       !rest &&
@@ -242,7 +242,7 @@ function Opened({ number }) {
     label=${`Request ${number}`}
     title=${one ? html`<${Answer} of=${one} />${" "}${one.method}${" "}<span class="endpoint">${one.path}</span>` : `Request ${number}`}
   >
-    ${error && (error.status === 404 ? html`<${Empty} title="It isn't kept any more."><p>The mock has headers and bodies of the newest requests only, and none with${" "}<code>--no-page</code>. ${error.message}</p><//>` : html`<${Failure} error=${error} again=${again} />`)}
+    <${Failure} error=${error} again=${again} gone=${html`<${Empty} title="It isn't kept any more."><p>The mock has headers and bodies of the newest requests only, and none with${" "}<code>--no-page</code>. ${error?.message}</p><//>`} />
     ${!one && !error && html`<p class="loading">Loading…</p>`}
     ${
       one &&

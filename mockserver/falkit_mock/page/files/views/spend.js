@@ -25,7 +25,7 @@ export function Spend() {
   );
   return html`<div class="view spend">
     <h1 tabindex="-1">Spend</h1>
-    ${error && html`<${Failure} error=${error} again=${again} />`}
+    <${Failure} error=${error} again=${again} />
     ${sums && (sums.jobs ? html`<${Sums} sums=${sums} kept=${kept.value} />` : html`<${Nothing} budget=${sums.budget} kept=${kept.value} />`)}
   </div>`;
 }

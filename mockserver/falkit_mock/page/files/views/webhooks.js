@@ -88,7 +88,7 @@ export function Webhooks({ params: { rest, query } }) {
         <${Filter} name="cause" label="Cause" options=${CAUSES.map((one) => [one, one])} />
         <${Filter} name="request_id" label="Job" />
     <//>
-    ${error && html`<${Failure} error=${error} again=${retry} />`}
+    <${Failure} error=${error} again=${retry} />
     ${!filtered && !rest && state.value && html`<${Pending} state=${state.value} />`}
     ${
       total === 0 &&
@@ -249,7 +249,7 @@ function Opened({ id }) {
     label="Delivery"
     title=${one ? html`<${Verdict} of=${{ ...one, code: one.response?.status_code }} />${" "}<span class="endpoint">${one.url}</span>` : "Delivery"}
   >
-    ${error && (error.status === 404 ? html`<${Empty} title="This mock has no such delivery."><p>${error.message}</p><//>` : html`<${Failure} error=${error} again=${again} />`)}
+    <${Failure} error=${error} again=${again} gone=${html`<${Empty} title="This mock has no such delivery."><p>${error?.message}</p><//>`} />
     ${!one && !error && html`<p class="loading">Loading…</p>`}
     ${
       one &&
