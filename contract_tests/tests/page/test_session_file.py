@@ -107,10 +107,17 @@ def test_what_is_left_out_is_said(serve: Serve, monkeypatch: pytest.MonkeyPatch)
     assert "Requests: 1<" in told(mock)
 
 
-def test_an_empty_mock_has_a_session(serve: Serve) -> None:
-    page = told(serve("instant"))
+def test_states_and_prices_are_told_as_everywhere(serve: Serve) -> None:
+    mock, wan = serve("10,20"), "fal-ai/wan/v2.2-a14b/image-to-video"
+    page = told(mock)
     assert "Saved at" in page
     assert "<table" not in page
+    example = mock.http.get(f"/__falkit/endpoints/{wan}").json()["example"]
+    for job, act in ((mock.submit(), "hold"), (mock.submit(example, wan), "complete")):
+        mock.http.post(f"/__falkit/jobs/{job['request_id']}/{act}").raise_for_status()
+    page = told(mock)
+    assert ">Held<" in page
+    assert "$0.405<" in page
 
 
 @at_night

@@ -36,7 +36,11 @@ def transcript_json(found: Transcript) -> dict[str, JSON]:
             **_body(found.body, "pieces"),
         }
     request: dict[str, JSON] = {"target": masked(target), "headers": _headers(headers)}
-    return {**record.as_json(), "request": {**request, **_body(found.sent, "unread")}, "response": response}
+    return {
+        **record.as_json(),
+        "request": {**request, **_body(found.sent, "unread")},
+        "response": response,
+    }
 
 
 def _pair(pair: str) -> str:

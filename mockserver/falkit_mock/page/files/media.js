@@ -158,16 +158,11 @@ export function Media({ file, gone, tell }) {
   const failed = () => setBroken("The browser can't show it");
   const shown = {
     image: () =>
-      html`<img
-        src=${here}
-        alt=${`${path || "output"}: ${name || "picture"}`}
-        loading="lazy"
-        onLoad=${({ target }) => learn({ width: target.naturalWidth, height: target.naturalHeight })}
+      html`<img src=${here} alt=${`${path || "output"}: ${name || "picture"}`} loading="lazy" onLoad=${({ target }) => learn({ width: target.naturalWidth, height: target.naturalHeight })}
         onError=${failed}
       />`,
     video: () =>
-      html`<video
-        src=${here}
+      html`<video src=${here}
         controls
         loop
         muted
@@ -182,8 +177,7 @@ export function Media({ file, gone, tell }) {
         onError=${failed}
       ></video>`,
     audio: () =>
-      html`<audio
-        src=${here}
+      html`<audio src=${here}
         controls
         preload="metadata"
         aria-label=${`${path || "output"}: ${name || "sound"}`}
@@ -202,16 +196,10 @@ export function Media({ file, gone, tell }) {
           : (shown?.() ?? html`<${Plain} kind=${kind} url=${url} />`)
     }
     <figcaption>
-      <${Facts}
-        rows=${[
+      <${Facts} rows=${[
           [
             "File",
-            html`<a
-                href=${here ?? url}
-                target="_blank"
-                rel="noreferrer"
-                download=${kind === "model" || kind === "file" ? name || true : undefined}
-                >${line(name || url.split("/").at(-1), 80)}</a
+            html`<a href=${here ?? url} target="_blank" rel="noreferrer" download=${kind === "model" || kind === "file" ? name || true : undefined}>${line(name || url.split("/").at(-1), 80)}</a
               >${" "}
               <${Copy} text=${url} label="Copy URL of the file">Copy URL<//>`,
           ],

@@ -82,22 +82,14 @@ function Clock() {
   };
   const moment = now();
   return html` <p class="moment">
-      <time title=${iso(moment)}>${dateTime(moment)}</time>${" "}<${StatusMark} state=${running ? "running" : "held"}
-        >${running ? "runs" : "paused"}<//
-      >
+      <time title=${iso(moment)}>${dateTime(moment)}</time>${" "}<${StatusMark} state=${running ? "running" : "held"}>${running ? "runs" : "paused"}<//>
     </p>
     <p class="buttons">
       ${running ? html`<button disabled=${busy} onClick=${() => act("The clock is paused", "/clock/pause")}>Pause</button>` : html`<button class="primary" disabled=${busy} onClick=${() => act("The clock runs", "/clock/run")}>Run</button>`}
       ${JUMPS.map(([name, seconds]) => html`<button key=${name} disabled=${busy} onClick=${() => act(moved(`by ${duration(seconds)}`), "/clock/advance", { seconds })}>${name}</button>`)}
     </p>
     <form class="inline" onSubmit=${set}>
-      <label for=${id}>To a moment</label
-      ><input
-        id=${id}
-        name="moment"
-        type="datetime-local"
-        step="1"
-        min=${local(moment)}
+      <label for=${id}>To a moment</label><input id=${id} name="moment" type="datetime-local" step="1" min=${local(moment)}
         required
         defaultValue=${local(moment + 3600)}
       /><button disabled=${busy}>Jump</button>
@@ -161,23 +153,13 @@ function State() {
       () => save("/session", "falkit-session.html"),
     );
   return html` <form class="inline" onSubmit=${submitSeed}>
-      <label for=${`${id}s`}>Seed</label
-      ><input
-        id=${`${id}s`}
-        name="seed"
-        ref=${field}
-        inputmode="numeric"
-        autocomplete="off"
+      <label for=${`${id}s`}>Seed</label><input id=${`${id}s`} name="seed" ref=${field} inputmode="numeric" autocomplete="off"
       /><button>Set</button><button type="button" onClick=${() => putSeed(null)}>Random</button>
-      <span class="dim"
-        >Ids, logs and file names follow from it; jobs that are here keep theirs.</span
-      >
+      <span class="dim">Ids, logs and file names follow from it; jobs that are here keep theirs.</span>
     </form>
     <p class="buttons">
-      <button class="danger" onClick=${() => setDialog("reset")}>Reset…</button
-      ><button disabled=${busy} onClick=${give}>${busy ? "Exporting…" : "Export"}</button
-      ><button onClick=${() => setDialog("import")}>Import…</button
-      ><button onClick=${write} title="The report, jobs, requests and webhooks, to read without the mock">Save as one page</button>
+      <button class="danger" onClick=${() => setDialog("reset")}>Reset…</button><button disabled=${busy} onClick=${give}>${busy ? "Exporting…" : "Export"}</button
+      ><button onClick=${() => setDialog("import")}>Import…</button><button onClick=${write} title="The report, jobs, requests and webhooks, to read without the mock">Save as one page</button>
     </p>
     ${
       dialog === "reset" &&
@@ -187,11 +169,8 @@ function State() {
           ${tenant.value ? html`of the key${" "}<b>${tenant.value}</b>${" "}alone, ` : ""}and the
           same requests get the same ids again. The clock goes on; findings and what was spent stay.
         </p>
-        <label
-          ><input type="checkbox" name="keep" checked />${" "}Keep the rules that were set since the
-          start</label
-        ><//
-      >`
+        <label><input type="checkbox" name="keep" checked />${" "}Keep the rules that were set since the
+          start</label><//>`
     }
     ${
       dialog === "import" &&
@@ -206,9 +185,7 @@ function State() {
           All that the mock has is replaced by what is in the file. A file that can't be used
           changes nothing.
         </p>
-        <label for=${`${id}f`}>File of an export</label
-        ><input id=${`${id}f`} name="file" type="file" accept=".tar,application/x-tar" required
-      /><//>`
+        <label for=${`${id}f`}>File of an export</label><input id=${`${id}f`} name="file" type="file" accept=".tar,application/x-tar" required /><//>`
     }`;
 }
 
@@ -300,10 +277,6 @@ function About() {
     </dl>
     <p class="dim">
       <${Icon} name="note" />${" "}All of this page is the control API's, which programs can use
-      too:${" "}<a href="/__falkit/" target="_blank">its operations</a>,${" "}<a
-        href="/__falkit/openapi.json"
-        target="_blank"
-        >its document</a
-      >.
+      too:${" "}<a href="/__falkit/" target="_blank">its operations</a>,${" "}<a href="/__falkit/openapi.json" target="_blank">its document</a>.
     </p>`;
 }

@@ -42,11 +42,9 @@ export function Rules() {
                 html`<span class="dim">${id}</span>${" "}<code class="rule">${text}</code>${
                   applied > 0 &&
                   html`<div>
-                    <span class="dim">to</span>${jobs.map((job) => html`${" "}<${Link} key=${job} class="nowrap" to="jobs" rest=${job}><code>${shortId(job)}</code><//>`)}${" "}<${Link}
-                      to="requests"
+                    <span class="dim">to</span>${jobs.map((job) => html`${" "}<${Link} key=${job} class="nowrap" to="jobs" rest=${job}><code>${shortId(job)}</code><//>`)}${" "}<${Link} to="requests"
                       query=${{ fault: id }}
-                      >all requests<//
-                    >
+                      >all requests<//>
                   </div>`
                 }`,
             },
@@ -61,11 +59,7 @@ export function Rules() {
               name: "",
               class: "number",
               of: (rule) =>
-                html`<button
-                  class="small"
-                  aria-label=${`Remove ${rule.id}`}
-                  onClick=${() => drop(rule)}
-                >
+                html`<button class="small" aria-label=${`Remove ${rule.id}`} onClick=${() => drop(rule)}>
                   Remove
                 </button>`,
             },
@@ -114,21 +108,9 @@ function Add({ again }) {
       setDraft("");
     }
   };
-  return html`<form
-    class="form add"
-    ref=${form}
-    onSubmit=${submit}
-    onInput=${changed}
-    onChange=${changed}
-    aria-label="Switch a fault on"
-  >
+  return html`<form class="form add" ref=${form} onSubmit=${submit} onInput=${changed} onChange=${changed} aria-label="Switch a fault on">
     <h3>Switch a fault on</h3>
-    <${Tabs}
-      names=${["From the catalogue", "As a line"]}
-      chosen=${how}
-      choose=${(name) => (setHow(name), setDraft(""), setError(null))}
-      label="How to say it"
-    />
+    <${Tabs} names=${["From the catalogue", "As a line"]} chosen=${how} choose=${(name) => (setHow(name), setDraft(""), setError(null))} label="How to say it" />
     ${how === "As a line" ? html`<${Line} key=${turn} />` : html`<${Chosen} key=${turn} changed=${changed} />`}
     ${draft && html`<${Code} text=${draft} label="the rule as a line" />`}
     <${Failure} error=${error} />
@@ -138,11 +120,7 @@ function Add({ again }) {
 
 function Line() {
   const id = useId();
-  return html`<label for=${id}
-      >Rule${" "}<span class="dim">as with${" "}<code>--fault</code></span></label
-    ><input
-      id=${id}
-      name="line"
+  return html`<label for=${id}>Rule${" "}<span class="dim">as with${" "}<code>--fault</code></span></label><input id=${id} name="line"
       required
       autocomplete="off"
       spellcheck=${false}
@@ -167,18 +145,12 @@ function Chosen({ changed }) {
   const fault = faults?.find((one) => one.name === name);
   const field = (of, about, more = {}) =>
     html`<div class="cell">
-      <label for=${id + of}>${of}${" "}<span class="dim">${about}</span></label
-      ><input
-        id=${id + of}
-        name=${`match ${of}`}
-        autocomplete="off"
-        spellcheck=${false}
+      <label for=${id + of}>${of}${" "}<span class="dim">${about}</span></label><input id=${id + of} name=${`match ${of}`} autocomplete="off" spellcheck=${false}
         ...${more}
       />
     </div>`;
   return html` <div class="cell">
-      <label for=${id}>Fault</label
-      ><${FaultChoice} id=${id} name="fault" faults=${faults} chosen=${name} choose=${setName} />
+      <label for=${id}>Fault</label><${FaultChoice} id=${id} name="fault" faults=${faults} chosen=${name} choose=${setName} />
     </div>
     ${
       fault &&

@@ -66,28 +66,19 @@ export function Files({ params: { query } }) {
     <div class="titled bare">
       <h1 tabindex="-1">Files</h1>
       ${files && html`<span class="dim total">${(next ? total : files.length).toLocaleString("en-US")}</span>`}
-      <${Tabs}
-        names=${Object.keys(KINDS)}
-        chosen=${kind === "upload" ? "Uploads" : "Outputs"}
-        choose=${(name) => setQuery({ kind: KINDS[name] })}
-        label="Which files"
-      />
+      <${Tabs} names=${Object.keys(KINDS)} chosen=${kind === "upload" ? "Uploads" : "Outputs"} choose=${(name) => setQuery({ kind: KINDS[name] })} label="Which files" />
     </div>
     <${Failure} error=${error} again=${() => read()} />
     ${
       files?.length === 0 &&
       (kind === "upload"
-        ? html`<${Empty} title="Nothing was uploaded yet."
-            ><p>
+        ? html`<${Empty} title="Nothing was uploaded yet."><p>
               What programs upload comes here:
               with${" "}<code>fal_client.upload_file("photo.png")</code>${" "}in Python,
               or${" "}<code>fal.storage.upload(file)</code>${" "}in JavaScript.
-            </p><//
-          >`
-        : html`<${Empty} title="No file yet."
-            ><p>Pictures, clips and sounds that jobs answer come here.</p>
-            <p><${Link} to="jobs">How to start a job<//></p><//
-          >`)
+            </p><//>`
+        : html`<${Empty} title="No file yet."><p>Pictures, clips and sounds that jobs answer come here.</p>
+            <p><${Link} to="jobs">How to start a job<//></p><//>`)
     }
     ${
       files?.length > 0 &&
@@ -117,24 +108,13 @@ function Tile({ file }) {
     size !== null && size !== undefined && bytes(size),
   ].filter(Boolean);
   return html`<li class="card">
-    <a
-      class="preview"
-      href=${local(url) ?? url}
-      target="_blank"
-      rel="noreferrer"
-      aria-label=${`Open ${name}`}
-      ><${Preview} file=${file}
-    /></a>
+    <a class="preview" href=${local(url) ?? url} target="_blank" rel="noreferrer" aria-label=${`Open ${name}`}><${Preview} file=${file} /></a>
     <p class="name" title=${name}>${name}</p>
     <p class="dim">${[type?.split(";")[0], ...measured].join(" · ")}</p>
     <p class="dim"><${Times} file=${file} /></p>
     ${endpoint && html`<p><${EndpointId} id=${endpoint} /></p>`}
     <p class="buttons">
-      ${id && html`<${Link} class="button small" to="jobs" rest=${id}>Job<//>`}<${Copy}
-        text=${() => new URL(url, location.origin).href}
-        label=${`Copy URL of ${name}`}
-        >Copy URL<//
-      >
+      ${id && html`<${Link} class="button small" to="jobs" rest=${id}>Job<//>`}<${Copy} text=${() => new URL(url, location.origin).href} label=${`Copy URL of ${name}`}>Copy URL<//>
     </p>
   </li>`;
 }
@@ -142,10 +122,8 @@ function Tile({ file }) {
 function Times({ file: { created, expires } }) {
   tick.value;
   const moment = now();
-  return html`<span
-    >${age(created, moment)}${" "}
-    old${expires ? (expires > moment ? `, gone in ${duration(expires - moment)}` : ", gone") : ""}</span
-  >`;
+  return html`<span>${age(created, moment)}${" "}
+    old${expires ? (expires > moment ? `, gone in ${duration(expires - moment)}` : ", gone") : ""}</span>`;
 }
 
 const WORDS = {
@@ -178,16 +156,12 @@ function Preview({ file: { url, file_name: name, content_type: type } }) {
       image: () =>
         html`<img src=${here} alt="" decoding="async" onError=${() => setBroken(true)} />`,
       video: () =>
-        html`<video
-          src=${`${here}#t=0.1`}
-          preload="metadata"
+        html`<video src=${`${here}#t=0.1`} preload="metadata"
           muted
           tabindex="-1"
           aria-hidden="true"
           onError=${() => setBroken(true)}
         ></video>`,
     }[kind]?.();
-  return html`<span class="frame" ref=${box}
-    >${shown || html`<span class="kind">${WORDS[kind]}${" "}<b>${/\.(\w+)$/.exec(name ?? "")?.[1]?.toUpperCase() ?? ""}</b></span>`}</span
-  >`;
+  return html`<span class="frame" ref=${box}>${shown || html`<span class="kind">${WORDS[kind]}${" "}<b>${/\.(\w+)$/.exec(name ?? "")?.[1]?.toUpperCase() ?? ""}</b></span>`}</span>`;
 }

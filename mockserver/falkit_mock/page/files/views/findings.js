@@ -50,26 +50,11 @@ export function Findings({ params: { query } }) {
         .filter(([, number]) => number)
         .map(([severity, number]) => plural(number, severity))
         .join(", ")}
-      buttons=${shown.length > 0 && html`<${Copy} text=${() => asText(shown)} label="Copy as text">Copy as text<//>`}
-    >
-        <${Filter}
-          name="severity"
-          label="Severity"
-          options=${Object.keys(SEVERITIES).map((one) => [one, one])}
-        />
-        <${Filter}
-          name="code"
-          label="Code"
-          options=${(codes.includes(query.code) || !query.code ? codes : [query.code, ...codes]).map((one) => [one, one])}
-        />
+      buttons=${shown.length > 0 && html`<${Copy} text=${() => asText(shown)} label="Copy as text">Copy as text<//>`}>
+        <${Filter} name="severity" label="Severity" options=${Object.keys(SEVERITIES).map((one) => [one, one])} />
+        <${Filter} name="code" label="Code" options=${(codes.includes(query.code) || !query.code ? codes : [query.code, ...codes]).map((one) => [one, one])} />
         <${Filter} name="test" label="Test" search placeholder="test_video.py" />
-        <label class="filter"
-          ><input
-            type="checkbox"
-            checked=${ended}
-            onChange=${(event) => setQuery({ ended: event.target.checked ? "yes" : "" })}
-          />${" "}As if the program had ended</label
-        >
+        <label class="filter"><input type="checkbox" checked=${ended} onChange=${(event) => setQuery({ ended: event.target.checked ? "yes" : "" })} />${" "}As if the program had ended</label>
     <//>
     <${Failure} error=${error} again=${again} />
     ${
@@ -105,20 +90,16 @@ function Group({ group }) {
   const jobs = useJobs(group.slice(0, MANY).map((one) => one.request_id));
   return html`<section class=${`finding ${severity}`} aria-label=${`${severity}: ${title}`}>
     <header>
-      <span class=${`status ${severity}`}
-        ><${Icon} name=${SEVERITIES[severity]} /><b>${severity}</b></span
-      >
+      <span class=${`status ${severity}`}><${Icon} name=${SEVERITIES[severity]} /><b>${severity}</b></span>
       <h2>${title}</h2>
       <code class="dim">${code}</code>
-      <span class="dim times">${times === 1 ? "once" : `${times} times`}</span
-      ><${Copy} text=${() => asText(group)} label=${`Copy ${code} as text`}>Copy<//>
+      <span class="dim times">${times === 1 ? "once" : `${times} times`}</span><${Copy} text=${() => asText(group)} label=${`Copy ${code} as text`}>Copy<//>
     </header>
     <ul>
       ${group.slice(0, MANY).map((one) => html`<${Seen} key=${nameOf(one)} one=${one} jobs=${jobs} />`)}
     </ul>
     ${group.length > MANY && html`<p class="dim">and ${plural(group.length - MANY, "other")}; “Copy” has all of them.</p>`}
-    <${Facts}
-      rows=${[
+    <${Facts} rows=${[
         ["fal", html`<${Prose} text=${fal} />`],
         ["Fix", html`<${Prose} text=${fix} />`],
         ["Why", html`<${Prose} text=${why} />`],
@@ -152,9 +133,7 @@ function Seen({ one, jobs }) {
   ].filter(Boolean);
   return html`<li>
     <p class="seen">
-      ${subject && (/^[a-z0-9-]+\/\S+$/i.test(subject) ? html`<${EndpointId} id=${subject} />` : html`<code>${subject}</code>`)}${" "}<span
-        ><${Prose} text=${seen}
-      /></span>
+      ${subject && (/^[a-z0-9-]+\/\S+$/i.test(subject) ? html`<${EndpointId} id=${subject} />` : html`<code>${subject}</code>`)}${" "}<span><${Prose} text=${seen} /></span>
     </p>
     <p class="dim">
       ${about.join(" · ")}${test && html` ·${" "}<a href=${href("findings", "", { test })}>${test}</a> ·${" "}<${Link} to="jobs" query=${{ test: `"${test}"` }}>Its jobs<//>`}
@@ -190,17 +169,11 @@ function Nothing({ report }) {
         falkit watches how your program calls, and says here what works with the mock and fails at
         fal, leaks a key, or costs money for nothing. It begins with the first request.
       </p>
-      <p><${Link} to="jobs">How to send one<//></p><//
-    >`;
+      <p><${Link} to="jobs">How to send one<//></p><//>`;
   }
-  return html`<${Empty} title="Nothing was found."
-    ><p>
+  return html`<${Empty} title="Nothing was found."><p>
       In ${plural(requests.total, "request")} and ${plural(jobs.total ?? 0, "job")}. What can only
-      be told at a program's end, such as a job that nobody looks at again, is judged${" "}<a
-        href=${href("findings", "", { ended: "yes" })}
-        >as if it had ended</a
-      >.
+      be told at a program's end, such as a job that nobody looks at again, is judged${" "}<a href=${href("findings", "", { ended: "yes" })}>as if it had ended</a>.
     </p>
-    ${health.value?.settings?.probe_webhooks === false && html`<p class="dim">Whether receivers of webhooks check signatures is asked with${" "}<code>--probe-webhooks</code>.</p>`}<//
-  >`;
+    ${health.value?.settings?.probe_webhooks === false && html`<p class="dim">Whether receivers of webhooks check signatures is asked with${" "}<code>--probe-webhooks</code>.</p>`}<//>`;
 }

@@ -80,14 +80,11 @@ export function Job({ params: { rest: id, query } }) {
     </header>
     <${Failure}
       ...${job}
-      gone=${html`<${Empty} title=${one ? "It is not there any more." : "This mock has no such job."}
-        ><p>
+      gone=${html`<${Empty} title=${one ? "It is not there any more." : "This mock has no such job."}><p>
           ${one ? "What you see is what there was. " : "Perhaps it was never here. "}Or else the
           mock was reset or started anew, or the job was forgotten after its time.
         </p>
-        <p><${Link} to="jobs" query=${query}>Go to the jobs<//></p><//
-      >`}
-    />
+        <p><${Link} to="jobs" query=${query}>Go to the jobs<//></p><//>`} />
     ${
       one
         ? html`<${Parts} ...${{ one, code, requests, attempts, endpoint, check, findings }} />`
@@ -116,22 +113,12 @@ function Parts({ one, code, requests, attempts, endpoint, check, findings }) {
       (one.options.webhook || attempts.value?.length > 0) &&
       html`<section aria-labelledby="webhook">
         <h2 id="webhook">Webhook</h2>
-        <${Attempts}
-          job=${one}
-          attempts=${attempts.value ?? []}
-          error=${attempts.error}
-          again=${attempts.again}
-        />
+        <${Attempts} job=${one} attempts=${attempts.value ?? []} error=${attempts.error} again=${attempts.again} />
       </section>`
     }
     <section aria-labelledby="requests">
       <h2 id="requests">Requests</h2>
-      <${Requests}
-        job=${one}
-        requests=${requests.value}
-        error=${requests.error}
-        again=${requests.again}
-      />
+      <${Requests} job=${one} requests=${requests.value} error=${requests.error} again=${requests.again} />
     </section>
     <section aria-labelledby="code">
       <h2 id="code">The same request as code</h2>
@@ -156,8 +143,7 @@ function Expired({ job }) {
 function About({ job }) {
   tick.value;
   const { options } = job;
-  return html`<${Facts}
-    rows=${[
+  return html`<${Facts} rows=${[
       [
         "Submitted",
         html`<time title=${job.created_at}>${dateTime(job.created, true)}</time>${" "}
@@ -196,37 +182,27 @@ function Why({ job, findings, attempt }) {
     ${
       failed &&
       html`<p class="bad">
-        <${Icon} name="failed" /><span
-          ><b>${STATES.failed} with ${job.outcome?.status_code}</b>${" "}${reason(job)}</span
-        >
+        <${Icon} name="failed" /><span><b>${STATES.failed} with ${job.outcome?.status_code}</b>${" "}${reason(job)}</span>
       </p>`
     }
     ${
       faults.length > 0 &&
       html`<p class="warn">
-        <${Icon} name="warning" /><span
-          ><b>${byHand ? "Ended by hand" : "Faults on purpose:"}</b>${" "}
-          ${faults.filter((one) => one !== BY_HAND).join(", ")}</span
-        >
+        <${Icon} name="warning" /><span><b>${byHand ? "Ended by hand" : "Faults on purpose:"}</b>${" "}
+          ${faults.filter((one) => one !== BY_HAND).join(", ")}</span>
       </p>`
     }
     ${
       untaken &&
       html`<p class="warn">
-        <${Icon} name="warning" /><span
-          ><b>The webhook isn't taken:</b> ${said(attempt)}</span
-        >
+        <${Icon} name="warning" /><span><b>The webhook isn't taken:</b> ${said(attempt)}</span>
       </p>`
     }
     ${findings?.map(
       (one) =>
         html`<p key=${one.fingerprint} class=${one.severity}>
-          <${Icon}
-            name=${one.severity === "note" ? "note" : one.severity === "error" ? "failed" : "warning"}
-          /><span
-            ><b>${one.code}</b> ${one.seen}${" "}
-            <${Link} to="findings" query=${{ code: one.code }}>What to do<//></span
-          >
+          <${Icon} name=${one.severity === "note" ? "note" : one.severity === "error" ? "failed" : "warning"} /><span><b>${one.code}</b> ${one.seen}${" "}
+            <${Link} to="findings" query=${{ code: one.code }}>What to do<//></span>
         </p>`,
     )}
   </div>`;

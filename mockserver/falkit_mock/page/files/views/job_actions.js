@@ -108,14 +108,7 @@ function Fail({ end, close }) {
         <legend class="sr">How</legend>
         ${HOW.map(
           ([one, words]) =>
-            html`<label
-              ><input
-                type="radio"
-                name="how"
-                checked=${how === one}
-                onChange=${() => setHow(one)}
-              />${" "}${words}</label
-            >`,
+            html`<label><input type="radio" name="how" checked=${how === one} onChange=${() => setHow(one)} />${" "}${words}</label>`,
         )}
       </fieldset>
       <${Failure} error=${missing} />
@@ -126,32 +119,14 @@ function Fail({ end, close }) {
               ${fault && html`<p class="dim"><${Prose} text=${fault.about} /></p>`}
               ${fault?.parameters.map(
                 (one) =>
-                  html`<${Parameter}
-                    key=${`${name} ${one.name}`}
-                    of=${one}
-                    id=${`${id}${one.name}`}
-                  />`,
+                  html`<${Parameter} key=${`${name} ${one.name}`} of=${one} id=${`${id}${one.name}`} />`,
               )}`
-          : html` <label for=${`${id}s`}>Status</label
-              ><input
-                id=${`${id}s`}
-                name="status_code"
-                type="number"
-                min="400"
-                max="599"
-                value="503"
+          : html` <label for=${`${id}s`}>Status</label><input id=${`${id}s`} name="status_code" type="number" min="400" max="599" value="503"
                 required
               />
-              <label for=${`${id}b`}>Body, as JSON</label
-              ><textarea id=${`${id}b`} name="body" spellcheck=${false}>
+              <label for=${`${id}b`}>Body, as JSON</label><textarea id=${`${id}b`} name="body" spellcheck=${false}>
 ${'{"detail": "later"}'}</textarea>
-              <label for=${`${id}h`}>Headers, one a line</label
-              ><textarea
-                id=${`${id}h`}
-                name="headers"
-                spellcheck=${false}
-                placeholder="x-fal-retryable: true"
-              ></textarea>`
+              <label for=${`${id}h`}>Headers, one a line</label><textarea id=${`${id}h`} name="headers" spellcheck=${false} placeholder="x-fal-retryable: true"></textarea>`
       }
   <//>`;
 }
@@ -176,26 +151,15 @@ export function FaultChoice({ faults = [], chosen, choose, ...more }) {
 export function Parameter({ of: { name, kind, about, choices, default: byDefault }, id }) {
   const none = byDefault === null || byDefault === undefined;
   const said = html`${name}${" "}
-    <span class="dim"
-      ><${Prose} text=${about} />${kind === "list" ? ", with commas between" : ""}</span
-    >`;
+    <span class="dim"><${Prose} text=${about} />${kind === "list" ? ", with commas between" : ""}</span>`;
   if (kind === "boolean")
-    return html`<label
-      ><input name=${name} type="checkbox" checked=${byDefault === true} /><span
-        >${said}</span
-      ></label
-    >`;
+    return html`<label><input name=${name} type="checkbox" checked=${byDefault === true} /><span>${said}</span></label>`;
   const field =
     kind === "choice"
       ? html`<select id=${id} name=${name}>
           ${none && html`<option value=""></option>`}${choices.map((one) => choice(one, byDefault))}
         </select>`
-      : html`<input
-            id=${id}
-            name=${name}
-            autocomplete="off"
-            inputmode=${["integer", "number", "seconds"].includes(kind) ? "decimal" : undefined}
-            placeholder=${none ? "" : String(byDefault)}
+      : html`<input id=${id} name=${name} autocomplete="off" inputmode=${["integer", "number", "seconds"].includes(kind) ? "decimal" : undefined} placeholder=${none ? "" : String(byDefault)}
             list=${choices ? `${id}l` : undefined}
           />${
             choices &&

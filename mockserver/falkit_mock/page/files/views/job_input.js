@@ -23,10 +23,7 @@ export function Input({ job, endpoint, check }) {
       </p>
       ${
         (input ?? null) !== null &&
-        html`<${Code}
-          text=${typeof input === "string" ? input : JSON.stringify(input, null, 2)}
-          label="Input"
-        />`
+        html`<${Code} text=${typeof input === "string" ? input : JSON.stringify(input, null, 2)} label="Input" />`
       }`;
   }
   const errors = errorsOf(job.outcome?.body?.detail);
@@ -48,12 +45,7 @@ export function Input({ job, endpoint, check }) {
   // What was given or is wrong comes first, in the document's order.
   const own = rows.filter(({ name, given }) => given || errors[name]);
   const rest = rows.filter(({ name, given }) => !given && !errors[name]);
-  return html`<${Tabs}
-      names=${["Fields", "JSON"]}
-      chosen=${seen}
-      choose=${see}
-      label="Show the input as"
-    />
+  return html`<${Tabs} names=${["Fields", "JSON"]} chosen=${seen} choose=${see} label="Show the input as" />
     ${check?.hint && html`<p class="hint"><${Icon} name="note" /><span>${check.hint}</span></p>`}
     ${
       seen === "JSON"
@@ -62,13 +54,7 @@ export function Input({ job, endpoint, check }) {
             <dl class="fields">
               ${own.map(
                 (row) =>
-                  html`<${Field}
-                    key=${row.name}
-                    row=${row}
-                    root=${endpoint?.input}
-                    value=${input[row.name]}
-                    errors=${errors[row.name]}
-                  />`,
+                  html`<${Field} key=${row.name} row=${row} root=${endpoint?.input} value=${input[row.name]} errors=${errors[row.name]} />`,
               )}
             </dl>
             ${

@@ -47,18 +47,10 @@ export function Output({ job, endpoint }) {
   const facts = Object.fromEntries((known.value?.files ?? []).map((one) => [one.url, one.facts]));
   const all = files.map(({ url }) => ({ ...facts[local(url)], ...measured[url] }));
   return html`${gone && html`<p class="dim">It has expired: whoever asks for the status or the result is answered 404.</p>`}
-    <${Tabs}
-      names=${["Shown", "JSON"]}
-      chosen=${seen}
-      choose=${see}
-      label="Show the output as"
-    />
+    <${Tabs} names=${["Shown", "JSON"]} chosen=${seen} choose=${see} label="Show the output as" />
     ${
       seen === "JSON"
-        ? html`<${Code}
-            text=${typeof body === "string" ? body : JSON.stringify(body, null, 2)}
-            label="Output"
-          />`
+        ? html`<${Code} text=${typeof body === "string" ? body : JSON.stringify(body, null, 2)} label="Output" />`
         : html` ${files.map(
               (file) => html`<${Media} key=${file.url + gone} file=${file} gone=${gone} tell=${learn(file.url)} />`,
             )}

@@ -64,15 +64,7 @@ export function Timeline({ job, requests, attempts }) {
   const state = stateOf(job, moment);
   const bar = (from, to, kind, name) =>
     to > from &&
-    html`<rect
-      class=${`bar ${kind}`}
-      x=${x(from)}
-      y="8"
-      width=${Math.max(2, x(to) - x(from))}
-      height="14"
-      rx="2"
-      ><title>${name}: ${duration(to - from)}</title></rect
-    >`;
+    html`<rect class=${`bar ${kind}`} x=${x(from)} y="8" width=${Math.max(2, x(to) - x(from))} height="14" rx="2"><title>${name}: ${duration(to - from)}</title></rect>`;
   const told = [
     started === null
       ? `waits for ${duration(end - job.created)}`
@@ -85,13 +77,7 @@ export function Timeline({ job, requests, attempts }) {
     ${
       width > 0 &&
       html`<svg width=${width} height=${base + 22} role="img" aria-label=${told}>
-        <${Axis}
-          x=${x}
-          begin=${begin}
-          moments=${[begin, started, over ? job.ends : null, ...planned, ...sent, next, last]}
-          y=${base}
-          width=${width}
-        />
+        <${Axis} x=${x} begin=${begin} moments=${[begin, started, over ? job.ends : null, ...planned, ...sent, next, last]} y=${base} width=${width} />
         ${lanes.map(
           ([name, lane]) =>
             html`<g key=${name} transform=${`translate(0 ${lane * LANE})`}>
@@ -141,39 +127,22 @@ function tickOf(one, x, first) {
     ${what}: ${one.method} ${one.path}, ${one.status ?? "not answered yet"}
   </title>`;
   if (what === "stream")
-    return html`<rect
-      key=${one.number}
-      class=${`stream ${bad ? "bad" : ""}`}
-      x=${from}
-      y=${LANE + 10}
-      width=${Math.max(3, to - from)}
-      height="10"
-      rx="2"
-      >${title}</rect
-    >`;
+    return html`<rect key=${one.number} class=${`stream ${bad ? "bad" : ""}`} x=${from} y=${LANE + 10} width=${Math.max(3, to - from)} height="10" rx="2">${title}</rect>`;
   const high = what === "status" ? 6 : 9;
-  return html`<line
-    key=${one.number}
-    class=${`tick ${what} ${bad ? "bad" : ""}`}
+  return html`<line key=${one.number} class=${`tick ${what} ${bad ? "bad" : ""}`}
     x1=${from}
     x2=${from}
     y1=${LANE + 15 - high}
     y2=${LANE + 15 + high}
-    >${title}</line
-  >`;
+    >${title}</line>`;
 }
 
 function attemptOf(one, x, lane) {
   const good = one.status === "acknowledged";
-  return html`<g
-    key=${one.id}
-    class=${`attempt ${good ? "good" : "bad"}`}
-    transform=${`translate(${x(one.sent)} ${lane * LANE + 15})`}
-  >
+  return html`<g key=${one.id} class=${`attempt ${good ? "good" : "bad"}`} transform=${`translate(${x(one.sent)} ${lane * LANE + 15})`}>
     <circle r="6" /><path d=${good ? "M-2.5 0L-0.8 1.8L2.8 -2" : "M-2 -2L2 2M2 -2L-2 2"} /><title>
       attempt ${one.number}: ${one.status}${one.response ? `, ${one.response.status_code}` : ""}
-    </title></g
-  >`;
+    </title></g>`;
 }
 
 /** The moments that matter, in seconds after the submit, as many as there is room for. */
@@ -188,8 +157,7 @@ function Axis({ x, begin, moments, y, width }) {
     free = here + 56;
     return true;
   });
-  return html`<g class="axis"
-    >${shown.map(
+  return html`<g class="axis">${shown.map(
       (one) =>
         html`<g key=${one} transform=${`translate(${x(one)} 0)`}>
           <line y1="4" y2=${y} />
@@ -197,6 +165,5 @@ function Axis({ x, begin, moments, y, width }) {
             ${one === begin ? "0" : `+${duration(one - begin)}`}
           </text>
         </g>`,
-    )}</g
-  >`;
+    )}</g>`;
 }

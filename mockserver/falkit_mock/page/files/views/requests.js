@@ -64,42 +64,21 @@ export function Requests({ params: { rest, query } }) {
   const open = (row) => row.number && go("requests", String(row.number), query);
   const list =
     total > 0 &&
-    html`<${VirtualList}
-      rows=${rows}
-      label="Requests"
-      noun="request"
-      kind="requests"
-      row=${32}
-      card=${56}
-      head=${HEAD}
-      cells=${(row) => cells(row, rest, query)}
-      open=${open}
-    />`;
+    html`<${VirtualList} rows=${rows} label="Requests" noun="request" kind="requests" row=${32} card=${56} head=${HEAD} cells=${(row) => cells(row, rest, query)} open=${open} />`;
   return html`<div class="view full log">
-    <${Head}
-      title="Requests"
-      total=${found(total, filtered)}
-      buttons=${html`<button onClick=${() => ask(true)}>Clear…</button>`}
-    >
+    <${Head} title="Requests" total=${found(total, filtered)} buttons=${html`<button onClick=${() => ask(true)}>Clear…</button>`}>
         <${Filter} name="path" label="Path" type="search" search placeholder="ltx-2" />
         <${Filter} name="method" label="Method" options=${METHODS} />
         <${Filter} name="status" label="Status" options=${statuses(query.status)} />
         <${Filter} name="host" label="Host" placeholder="queue.fal.run" />
         <${Filter} name="key" label="Key" known="keys" />
-        <${Filter}
-          name="to"
-          label="To"
-          options=${[
+        <${Filter} name="to" label="To" options=${[
             ["fal", "fal's hosts"],
             ["others", "others"],
           ]}
         />
     <//>
-    <${Only} name="fault" words="touched by the fault" value=${query.fault} /><${Only}
-      name="request_id"
-      words="about the job"
-      value=${query.request_id}
-    />
+    <${Only} name="fault" words="touched by the fault" value=${query.fault} /><${Only} name="request_id" words="about the job" value=${query.request_id} />
     <${Failure} error=${error} again=${() => rows.load()} />
     ${
       total === 0 &&
@@ -121,8 +100,7 @@ export function Requests({ params: { rest, query } }) {
         <p>
           The mock forgets all requests, with their headers and bodies. Jobs, findings and what was
           spent stay.
-        </p><//
-      >`
+        </p><//>`
     }
   </div>`;
 }
@@ -132,10 +110,7 @@ function Only({ name, words, value }) {
   return (
     value &&
     html`<p class="only">
-      Only those ${words}${" "}<code>${value}</code>${" "}<button
-        class="small"
-        onClick=${() => setQuery({ [name]: "" })}
-      >
+      Only those ${words}${" "}<code>${value}</code>${" "}<button class="small" onClick=${() => setQuery({ [name]: "" })}>
         Show all
       </button>
     </p>`
@@ -205,27 +180,18 @@ function hasStatus(one, status) {
     : one.status === Number(status);
 }
 
-const HEAD = html`<span role="columnheader" class="aside">Time</span
-  ><span role="columnheader">Status</span><span role="columnheader">Method</span>
-  <span role="columnheader">Host and path</span><span role="columnheader" class="aside">Key</span
-  ><span role="columnheader" class="number aside">Took</span>`;
+const HEAD = html`<span role="columnheader" class="aside">Time</span><span role="columnheader">Status</span><span role="columnheader">Method</span>
+  <span role="columnheader">Host and path</span><span role="columnheader" class="aside">Key</span><span role="columnheader" class="number aside">Took</span>`;
 
 const cells = (one, chosen, query) =>
-  html` <span role="cell" class="when dim aside" title=${iso(one.time)}
-      >${clockTime(one.time)}</span
-    >
+  html` <span role="cell" class="when dim aside" title=${iso(one.time)}>${clockTime(one.time)}</span>
     <span role="cell" class="state"><${Answer} of=${one} /></span>
     <span role="cell" class="verb">${one.method}</span>
-    <span role="cell" class="what"
-      ><a
-        href=${one.number ? href("requests", String(one.number), query) : undefined}
-        tabindex=${one.number ? undefined : 0}
+    <span role="cell" class="what"><a href=${one.number ? href("requests", String(one.number), query) : undefined} tabindex=${one.number ? undefined : 0}
         aria-current=${String(one.number) === chosen ? "true" : undefined}
-        ><span class="dim">${one.host}</span>${one.path}</a
-      >
+        ><span class="dim">${one.host}</span>${one.path}</a>
       ${one.faults.length > 0 && html`<span class="flag warn"><${Icon} name="warning" />${one.faults.join(", ")}</span>`}
-      ${one.hint && html`<span class="flag"><${Icon} name="note" />${line(one.hint, 160)}</span>`}</span
-    >
+      ${one.hint && html`<span class="flag"><${Icon} name="note" />${line(one.hint, 160)}</span>`}</span>
     <span role="cell" class="key aside" title=${one.key}>${one.key}</span>
     <span role="cell" class="number aside">${took(one.ms)}</span>`;
 
@@ -238,16 +204,12 @@ function Opened({ number }) {
   } = useRead((signal) => get(`/requests/${encodeURIComponent(number)}`, {}, { signal }), [number]);
   const id = one && /(^|\.)fal\.run$/.test(one.host) ? one.request_id : null;
   const isJob = useJobs([id]).length > 0;
-  return html`<${Pane}
-    label=${`Request ${number}`}
-    title=${one ? html`<${Answer} of=${one} />${" "}${one.method}${" "}<span class="endpoint">${one.path}</span>` : `Request ${number}`}
-  >
+  return html`<${Pane} label=${`Request ${number}`} title=${one ? html`<${Answer} of=${one} />${" "}${one.method}${" "}<span class="endpoint">${one.path}</span>` : `Request ${number}`}>
     <${Failure} error=${error} again=${again} gone=${html`<${Empty} title="It isn't kept any more."><p>The mock has headers and bodies of the newest requests only, and none with${" "}<code>--no-page</code>. ${error?.message}</p><//>`} />
     ${!one && !error && html`<p class="loading">Loading…</p>`}
     ${
       one &&
-      html` <${Facts}
-          rows=${[
+      html` <${Facts} rows=${[
             ["Time", html`<time title=${iso(one.time)}>${dateTime(one.time, true)}</time>`],
             ["Host", one.host],
             ["Key", one.key],
@@ -259,9 +221,7 @@ function Opened({ number }) {
             [
               "Faults",
               one.faults.length
-                ? html`<span class="warn"
-                    ><${Icon} name="warning" />${" "}${one.faults.join(", ")}</span
-                  >`
+                ? html`<span class="warn"><${Icon} name="warning" />${" "}${one.faults.join(", ")}</span>`
                 : null,
             ],
           ]}

@@ -39,42 +39,29 @@ function Sums({ sums, kept }) {
     { name: "Cost", class: "number", of: Cost },
   ];
   return html` <p class="sum">
-      <b>${sums.unpriced > 0 && html`<small>at least${" "}</small>`}${money(sums.cost)}</b
-      >${" "}<span class="dim"
+      <b>${sums.unpriced > 0 && html`<small>at least${" "}</small>`}${money(sums.cost)}</b>${" "}<span class="dim"
         >what ${plural(sums.jobs, "job")} would have cost at fal since the mock started;${" "}
-        ${sums.billed === sums.jobs ? "all" : count(sums.billed)} of them billed</span
-      >
+        ${sums.billed === sums.jobs ? "all" : count(sums.billed)} of them billed</span>
     </p>
     ${
       sums.unpriced > 0 &&
       html`<p class="problem">
-        <${Icon} name="warning" /><span
-          ><b>${plural(sums.unpriced, "job")} of unknown price</b
-          >${" "}${sums.unpriced === 1 ? "is" : "are"} in no sum, and no budget sees
+        <${Icon} name="warning" /><span><b>${plural(sums.unpriced, "job")} of unknown price</b>${" "}${sums.unpriced === 1 ? "is" : "are"} in no sum, and no budget sees
           ${sums.unpriced === 1 ? "it" : "them"}. A document of your own can say the price
-          (docs/documents.md).</span
-        >
+          (docs/documents.md).</span>
       </p>`
     }
     <${Limits} sums=${sums} />
     <section aria-labelledby="byendpoint">
       <h2 id="byendpoint">By endpoint</h2>
       <${Chart} rows=${dearest.filter(({ cost }) => Number(cost)).slice(0, BARS)} />
-      <${Table}
-        label="Cost by endpoint"
-        rows=${dearest}
-        keyOf=${(one) => one.endpoint_id}
-        columns=${columns("Endpoint", (one) => html`<${Link} to="jobs" query=${{ endpoint: `"${one.endpoint_id}"` }}><${EndpointId} id=${one.endpoint_id} /><//>`)}
-      />
+      <${Table} label="Cost by endpoint" rows=${dearest} keyOf=${(one) => one.endpoint_id}
+        columns=${columns("Endpoint", (one) => html`<${Link} to="jobs" query=${{ endpoint: `"${one.endpoint_id}"` }}><${EndpointId} id=${one.endpoint_id} /><//>`)} />
     </section>
     <section aria-labelledby="bykey">
       <h2 id="bykey">By key</h2>
-      <${Table}
-        label="Cost by key"
-        rows=${[...sums.keys].sort((one, other) => other.cost - one.cost)}
-        keyOf=${({ key }) => key}
-        columns=${columns("Key", ({ key }) => html`<${Link} to="jobs" query=${{ key }}>${key || "no key"}<//>`)}
-      />
+      <${Table} label="Cost by key" rows=${[...sums.keys].sort((one, other) => other.cost - one.cost)} keyOf=${({ key }) => key}
+        columns=${columns("Key", ({ key }) => html`<${Link} to="jobs" query=${{ key }}>${key || "no key"}<//>`)} />
     </section>
     ${kept && kept.cost !== sums.cost && html`<p class="dim">The jobs that are still here cost ${money(kept.cost)} (${plural(kept.jobs, "job")}): a reset gives nothing back, and jobs of earlier runs aren't counted above.</p>`}`;
 }
@@ -99,12 +86,7 @@ function Limits({ sums: { cost, budget } }) {
   const difference = budget === null ? 0 : Math.abs(Number(budget) - Number(cost)).toFixed(6);
   return html`<section aria-label="Budget" class="limits">
     ${budget !== null && html`<p><${StatusMark} state=${over ? "failed" : "done"}>${over ? `Over the budget of ${money(budget)} by ${money(difference)}` : `${money(difference)} of the budget of ${money(budget)} left`}<//></p>`}
-    <svg
-      width="100%"
-      height="18"
-      role="img"
-      aria-label=${`${money(cost)} spent${budget === null ? "" : ` of ${money(budget)}`}`}
-    >
+    <svg width="100%" height="18" role="img" aria-label=${`${money(cost)} spent${budget === null ? "" : ` of ${money(budget)}`}`}>
       <rect class="rail" width="100%" height="10" y="4" rx="3" />
       <rect class=${over ? "spent over" : "spent"} width=${at(cost)} height="10" y="4" rx="3" />
       ${alerts.map((one) => html`<line key=${one} class="mark" x1=${at(one)} x2=${at(one)} y1="0" y2="18" />`)}
@@ -118,30 +100,12 @@ function Limits({ sums: { cost, budget } }) {
 function Chart({ rows }) {
   if (rows.length < 2) return null;
   const most = Number(rows[0].cost);
-  return html`<svg
-    class="chart"
-    width="100%"
-    height=${rows.length * 24}
-    role="img"
-    aria-label=${`The dearest: ${rows[0].endpoint_id}, ${money(rows[0].cost)}`}
-  >
+  return html`<svg class="chart" width="100%" height=${rows.length * 24} role="img" aria-label=${`The dearest: ${rows[0].endpoint_id}, ${money(rows[0].cost)}`}>
     ${rows.map(
       ({ endpoint_id: id, cost }, place) =>
         html`<g key=${id}>
-          <rect
-            x="0"
-            y=${place * 24 + 3}
-            height="18"
-            rx="2"
-            width=${`${Math.max(0.4, (Number(cost) / most) * 48)}%`}
-            ><title>${id}: ${money(cost)}</title></rect
-          >
-          <text x=${`${Math.max(0.4, (Number(cost) / most) * 48)}%`} dx="8" y=${place * 24 + 16}
-            >${money(cost)}${" "}<tspan class="dim"
-              >${id.split("/").slice(1).join("/")}</tspan
-            ></text
-          ></g
-        >`,
+          <rect x="0" y=${place * 24 + 3} height="18" rx="2" width=${`${Math.max(0.4, (Number(cost) / most) * 48)}%`}><title>${id}: ${money(cost)}</title></rect>
+          <text x=${`${Math.max(0.4, (Number(cost) / most) * 48)}%`} dx="8" y=${place * 24 + 16}>${money(cost)}${" "}<tspan class="dim">${id.split("/").slice(1).join("/")}</tspan></text></g>`,
     )}
   </svg>`;
 }
@@ -155,9 +119,6 @@ function Nothing({ budget, kept }) {
     ${budget !== null && html`<p>The budget is ${money(budget)}.</p>`}
     ${kept?.jobs > 0 && html`<p class="dim">The jobs that are here from before the mock started cost ${money(kept.cost)} (${plural(kept.jobs, "job")}).</p>`}
     <p>
-      <${Link} to="jobs">How to start a job<//>${" "}·${" "}<${Link} to="endpoints"
-        >Prices of the endpoints<//
-      >
-    </p><//
-  >`;
+      <${Link} to="jobs">How to start a job<//>${" "}·${" "}<${Link} to="endpoints">Prices of the endpoints<//>
+    </p><//>`;
 }

@@ -18,8 +18,7 @@ export function Elsewhere({ delivery, close }) {
       The job's webhook, with a new signature. It goes to this machine, and to hosts
       that${" "}<code>--webhook-allow</code>${" "}names.
     </p>
-    <label for=${id}>URL</label
-    ><input id=${id} name="url" type="url" required value=${delivery.url} autocomplete="off" />
+    <label for=${id}>URL</label><input id=${id} name="url" type="url" required value=${delivery.url} autocomplete="off" />
   <//>`;
 }
 
@@ -43,34 +42,20 @@ export function Trigger({ close }) {
     came(await post("/webhooks/trigger", Object.fromEntries([...form].filter(([, text]) => text))));
   return html`<${Asked} title="Trigger a webhook" label="Send" act=${act} close=${close}>
     <p class="dim">One signed webhook as fal sends it, without a job.</p>
-    <label for=${`${id}u`}>Receiver's URL</label
-    ><input
-      id=${`${id}u`}
-      name="url"
-      type="url"
+    <label for=${`${id}u`}>Receiver's URL</label><input id=${`${id}u`} name="url" type="url"
       required
       placeholder="http://127.0.0.1:8000/fal"
       autocomplete="off"
     />
-    <label for=${`${id}k`}>Of</label
-    ><select id=${`${id}k`} name="kind">
+    <label for=${`${id}k`}>Of</label><select id=${`${id}k`} name="kind">
       ${Object.entries(KINDS).map(([kind, about]) => html`<option key=${kind} value=${kind}>${about}</option>`)}
     </select>
-    <label for=${`${id}e`}>Endpoint</label
-    ><input
-      id=${`${id}e`}
-      name="endpoint_id"
-      list=${`${id}l`}
-      placeholder="fal-ai/ltx-2/text-to-video"
-      autocomplete="off"
-    />
+    <label for=${`${id}e`}>Endpoint</label><input id=${`${id}e`} name="endpoint_id" list=${`${id}l`} placeholder="fal-ai/ltx-2/text-to-video" autocomplete="off" />
     <datalist id=${`${id}l`}>
       ${value?.map((one) => html`<option key=${one.endpoint_id} value=${one.endpoint_id} />`)}
     </datalist>
-    <label for=${`${id}r`}>Job's id${" "}<span class="dim">a new one if it is empty</span></label
-    ><input id=${`${id}r`} name="request_id" autocomplete="off" />
-    <label for=${`${id}y`}>Key's id${" "}<span class="dim">whose user it names</span></label
-    ><input id=${`${id}y`} name="key" placeholder="falkit" autocomplete="off" />
+    <label for=${`${id}r`}>Job's id${" "}<span class="dim">a new one if it is empty</span></label><input id=${`${id}r`} name="request_id" autocomplete="off" />
+    <label for=${`${id}y`}>Key's id${" "}<span class="dim">whose user it names</span></label><input id=${`${id}y`} name="key" placeholder="falkit" autocomplete="off" />
   <//>`;
 }
 
@@ -83,17 +68,12 @@ export function Keys({ state: { value, again }, close }) {
   tick.value;
   return html`<${Dialog} title="Keys that sign webhooks" close=${close}>
     <p class="dim">
-      Receivers fetch them at${" "}<a href="/rest.fal.ai/.well-known/jwks.json" target="_blank"
-        >rest.fal.ai/.well-known/jwks.json</a
+      Receivers fetch them at${" "}<a href="/rest.fal.ai/.well-known/jwks.json" target="_blank">rest.fal.ai/.well-known/jwks.json</a
       >${" "}and keep them for a day. This page checks signatures by them, in your browser.
     </p>
     ${
       value &&
-      html`<${Table}
-        label="Keys"
-        rows=${value.keys}
-        keyOf=${({ number }) => number}
-        columns=${[
+      html`<${Table} label="Keys" rows=${value.keys} keyOf=${({ number }) => number} columns=${[
           { name: "Key", of: ({ number }) => number },
           {
             name: "Made",
@@ -115,11 +95,7 @@ export function Keys({ state: { value, again }, close }) {
             of: ({ number, signs, published }) =>
               !signs &&
               published &&
-              html`<button
-                class="small"
-                aria-label=${`Withdraw key ${number}`}
-                onClick=${() => act(`Key ${number} isn't published any more`, () => remove(`/webhooks/keys/${number}`))}
-              >
+              html`<button class="small" aria-label=${`Withdraw key ${number}`} onClick=${() => act(`Key ${number} isn't published any more`, () => remove(`/webhooks/keys/${number}`))}>
                 Withdraw
               </button>`,
           },
@@ -127,14 +103,10 @@ export function Keys({ state: { value, again }, close }) {
       />`
     }
     <p class="buttons">
-      <button
-        onClick=${() => act("A new key signs from now on; the old ones stay published", () => post("/webhooks/rotate"))}
-      >
+      <button onClick=${() => act("A new key signs from now on; the old ones stay published", () => post("/webhooks/rotate"))}>
         Sign with a new key
       </button>
-      <button
-        class="danger"
-        title="What the old ones have signed is refused by receivers that fetch the keys again"
+      <button class="danger" title="What the old ones have signed is refused by receivers that fetch the keys again"
         onClick=${() => act("A new key signs from now on; the old ones are withdrawn", () => post("/webhooks/rotate", { withdraw: true }))}
       >
         Sign with a new key and withdraw the old ones
@@ -147,8 +119,7 @@ export function Keys({ state: { value, again }, close }) {
 export function First() {
   const { origin } = location;
   return html`<${Empty} title="No webhook yet. Have one sent:">
-    <${Codes}
-      texts=${{
+    <${Codes} texts=${{
         curl: [
           `curl '${origin}/queue.fal.run/fal-ai/ltx-2/text-to-video?fal_webhook=http://127.0.0.1:8000/fal' \\`,
           '  -H "Authorization: Key falkit" -H "Content-Type: application/json" \\',

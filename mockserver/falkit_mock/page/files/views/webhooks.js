@@ -44,9 +44,7 @@ export function Webhooks({ params: { rest, query } }) {
   const retry = () => (rows.load(), state.again());
   const more =
     older.value &&
-    html`<button
-      class="more"
-      onClick=${() =>
+    html`<button class="more" onClick=${() =>
         read(older, { cursor: older.value }).then(
           (found) => rows.take(found),
           (wrong) => say(wrong.message, true),
@@ -56,31 +54,13 @@ export function Webhooks({ params: { rest, query } }) {
     </button>`;
   const list =
     total > 0 &&
-    html`<${VirtualList}
-        rows=${rows}
-        label="Deliveries"
-        noun="delivery"
-        kind="deliveries"
-        row=${32}
-        card=${56}
-        head=${HEAD}
-        cells=${(one) => cells(one, rest, query)}
+    html`<${VirtualList} rows=${rows} label="Deliveries" noun="delivery" kind="deliveries" row=${32} card=${56} head=${HEAD} cells=${(one) => cells(one, rest, query)}
         open=${({ id }) => go("webhooks", id, query)}
       />${more}`;
   return html`<div class="view full">
-    <${Head}
-      title="Webhooks"
-      label="Deliveries"
-      total=${found(total, filtered)}
-      buttons=${html`<span class="buttons"
-        ><button onClick=${() => setDialog("trigger")}>Trigger…</button
-        ><button onClick=${() => setDialog("keys")}>Keys…</button></span
-      >`}
-    >
-        <${Filter}
-          name="url"
-          label="Receiver"
-          type="search"
+    <${Head} title="Webhooks" label="Deliveries" total=${found(total, filtered)} buttons=${html`<span class="buttons"><button onClick=${() => setDialog("trigger")}>Trigger…</button
+        ><button onClick=${() => setDialog("keys")}>Keys…</button></span>`}>
+        <${Filter} name="url" label="Receiver" type="search"
           search
           placeholder="http://127.0.0.1:8000/*"
         />
@@ -125,36 +105,19 @@ function filter({ status, url, cause, request_id: id }) {
     (!id || one.request_id.includes(id));
 }
 
-const HEAD = html`<span role="columnheader" class="aside">Time</span
-  ><span role="columnheader">Verdict</span><span role="columnheader" class="aside">Attempt</span>
-  <span role="columnheader">Job</span><span role="columnheader">Receiver</span><span role="columnheader" class="aside">Next</span
-  ><span role="columnheader" class="number aside">Took</span>`;
+const HEAD = html`<span role="columnheader" class="aside">Time</span><span role="columnheader">Verdict</span><span role="columnheader" class="aside">Attempt</span>
+  <span role="columnheader">Job</span><span role="columnheader">Receiver</span><span role="columnheader" class="aside">Next</span><span role="columnheader" class="number aside">Took</span>`;
 
 const cells = (one, chosen, query) =>
-  html` <span role="cell" class="when dim aside" title=${iso(one.sent)}
-      >${clockTime(one.sent)}</span
-    >
+  html` <span role="cell" class="when dim aside" title=${iso(one.sent)}>${clockTime(one.sent)}</span>
     <span role="cell" class="state"><${Verdict} of=${one} /></span>
-    <span role="cell" class="verb aside"
-      >${one.cause === "job" ? `attempt ${one.number}` : one.cause}</span
-    >
-    <span role="cell" class="which" title=${one.prompt}
-      >${one.endpoint_id && html`<${EndpointId} id=${one.endpoint_id} />${" "}`}<span class="dim"
-        >${line(one.prompt || shortId(one.request_id))}</span
-      ></span
-    >
-    <span role="cell" class="what"
-      ><a
-        href=${href("webhooks", one.id, query)}
-        aria-current=${one.id === chosen ? "true" : undefined}
-        >${one.url.replace("http://", "")}</a
-      >
+    <span role="cell" class="verb aside">${one.cause === "job" ? `attempt ${one.number}` : one.cause}</span>
+    <span role="cell" class="which" title=${one.prompt}>${one.endpoint_id && html`<${EndpointId} id=${one.endpoint_id} />${" "}`}<span class="dim">${line(one.prompt || shortId(one.request_id))}</span
+      ></span>
+    <span role="cell" class="what"><a href=${href("webhooks", one.id, query)} aria-current=${one.id === chosen ? "true" : undefined}>${one.url.replace("http://", "")}</a>
       ${one.faults?.length > 0 && html`<span class="flag warn"><${Icon} name="warning" />${one.faults.join(", ")}</span>`}
-      ${one.error && html`<span class="flag" title=${one.error}>${reason(one)}</span>`}</span
-    >
-    <span role="cell" class="key aside"
-      >${one.next && html`<${Until} moment=${one.next} ahead />`}</span
-    >
+      ${one.error && html`<span class="flag" title=${one.error}>${reason(one)}</span>`}</span>
+    <span role="cell" class="key aside">${one.next && html`<${Until} moment=${one.next} ahead />`}</span>
     <span role="cell" class="number aside">${duration(one.seconds)}</span>`;
 
 /** Why there was no answer, without the URL that stands beside it. */
@@ -170,20 +133,15 @@ const SHORT = {
 
 /** What came of an attempt, by shape, word and colour. */
 const Verdict = ({ of: { status, code } }) =>
-  html`<${StatusMark} state=${SHAPES[status] ?? "note"}
-    >${code ?? (status === "refused" ? "" : "no reply")}${status === "refused" ? "" : ", "}<span title=${WORDS[status]}
-      >${SHORT[status] ?? status}</span
-    ><//
-  >`;
+  html`<${StatusMark} state=${SHAPES[status] ?? "note"}>${code ?? (status === "refused" ? "" : "no reply")}${status === "refused" ? "" : ", "}<span title=${WORDS[status]}
+      >${SHORT[status] ?? status}</span><//>`;
 
 /** How long it is until a moment, by the mock's clock. */
 function Until({ moment, ahead }) {
   tick.value;
   const left = moment - now();
   if (ahead && left < 0) return null;
-  return html`<time title=${iso(moment)}
-    >${left > 0 ? `in ${duration(left < 10 ? Math.ceil(left) : left)}` : "was due"}</time
-  >`;
+  return html`<time title=${iso(moment)}>${left > 0 ? `in ${duration(left < 10 ? Math.ceil(left) : left)}` : "was due"}</time>`;
 }
 
 /** Webhooks still to be delivered, the next first. */
@@ -195,15 +153,9 @@ function Pending({ state: { pending, waiting, schedule } }) {
   return html`<details class="pending" open>
     <summary>
       <h2>${plural(waiting, "webhook")} to come</h2>
-      ${" "}<span class="dim"
-        >tried again ${SCHEDULES[schedule.name] ?? schedule.name}; ${duration(schedule.timeout)} for each attempt</span
-      >
+      ${" "}<span class="dim">tried again ${SCHEDULES[schedule.name] ?? schedule.name}; ${duration(schedule.timeout)} for each attempt</span>
     </summary>
-    <${Table}
-      label="Webhooks to come"
-      rows=${sorted.slice(0, 50)}
-      keyOf=${(one) => one.request_id}
-      columns=${[
+    <${Table} label="Webhooks to come" rows=${sorted.slice(0, 50)} keyOf=${(one) => one.request_id} columns=${[
         {
           name: "Next",
           class: "nowrap",
@@ -218,9 +170,7 @@ function Pending({ state: { pending, waiting, schedule } }) {
           name: "Job",
           class: "nowrap",
           of: (one) =>
-            html`<${Link} to="jobs" rest=${one.request_id}
-              ><code>${shortId(one.request_id)}</code><//
-            >`,
+            html`<${Link} to="jobs" rest=${one.request_id}><code>${shortId(one.request_id)}</code><//>`,
         },
       ]}
     />
@@ -245,20 +195,15 @@ function Opened({ id }) {
   useFollow(["delivery_attempted"], 0, all.again, ({ request_id }) => request_id === of);
   const next = one && after(one, all.value?.deliveries);
   const resend = () => attempt(came, () => post(`/deliveries/${id}/resend`));
-  return html`<${Pane}
-    label="Delivery"
-    title=${one ? html`<${Verdict} of=${{ ...one, code: one.response?.status_code }} />${" "}<span class="endpoint">${one.url}</span>` : "Delivery"}
-  >
+  return html`<${Pane} label="Delivery" title=${one ? html`<${Verdict} of=${{ ...one, code: one.response?.status_code }} />${" "}<span class="endpoint">${one.url}</span>` : "Delivery"}>
     <${Failure} error=${error} again=${again} gone=${html`<${Empty} title="This mock has no such delivery."><p>${error?.message}</p><//>`} />
     ${!one && !error && html`<p class="loading">Loading…</p>`}
     ${
       one &&
       html` <p class="buttons">
-          <button onClick=${resend}>Send again</button
-          ><button onClick=${() => setElsewhere(true)}>Send to another URL…</button>
+          <button onClick=${resend}>Send again</button><button onClick=${() => setElsewhere(true)}>Send to another URL…</button>
         </p>
-        <${Facts}
-          rows=${[
+        <${Facts} rows=${[
             [
               "Verdict",
               `${next ? "Tried again" : (WORDS[one.status] ?? one.status)}${one.error ? `: ${one.error}` : ""}`,
@@ -283,9 +228,7 @@ function Opened({ id }) {
             [
               "Faults",
               one.faults?.length
-                ? html`<span class="warn"
-                    ><${Icon} name="warning" />${" "}${one.faults.join(", ")}</span
-                  >`
+                ? html`<span class="warn"><${Icon} name="warning" />${" "}${one.faults.join(", ")}</span>`
                 : null,
             ],
           ]}
