@@ -236,7 +236,8 @@ def test_buttons_do_what_they_say(timed: Serve, look: Look) -> None:
 
 def test_a_job_fails_with_any_error_or_reply(timed: Serve, look: Look) -> None:
     mock = timed("10,20", concurrency=10)
-    first, second, third = mock.submit(), mock.submit(), mock.submit()
+    first = mock.submit({"prompt": "Rain [falkit:webhook_duplicate]"})
+    second, third = mock.submit(), mock.submit()
     page = opened(look, mock, first)
     page.get_by_role("button", name="Fail…").click()
     dialog = page.get_by_role("dialog", name="Fail the job")
@@ -250,7 +251,8 @@ def test_a_job_fails_with_any_error_or_reply(timed: Serve, look: Look) -> None:
     press(page, "Fail the job", "has failed")
     expect(dialog).to_have_count(0)
     assert "600" in mock.result(first).text
-    expect(page.locator(".why")).to_contain_text("Ended by hand")
+    told = "On purpose: webhook_duplicate, ended by hand"
+    expect(page.locator(".why p").last).to_have_text(told)
     page.goto(f"{mock.url}/#/jobs/{second['request_id']}")
     page.get_by_role("button", name="Fail…").click()
     dialog.get_by_label("With a reply in full").check()

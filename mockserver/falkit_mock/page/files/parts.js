@@ -136,21 +136,20 @@ export function Tabs({ names, chosen, choose, label }) {
 }
 
 /** A JSON value as a tree that folds; what is long is cut, and shown whole on demand. */
-export function Json({ value, name, depth = 0, marks = {}, at = "" }) {
-  const mark = marks[at];
+export function Json({ value, name, depth = 0 }) {
   const label = name === undefined ? "" : html`<span class="name">${name}</span>`;
   if (value === null || typeof value !== "object" || !Object.keys(value).length) {
-    return html`<div class="leaf ${mark?.bad ? "bad" : ""} ${mark?.dim ? "dimmed" : ""}">${label}<${Scalar} value=${value} />${mark?.text && html`<span class="mark">${mark.text}</span>`}</div>`;
+    return html`<div class="leaf">${label}<${Scalar} value=${value} /></div>`;
   }
   const list = Array.isArray(value);
   const entries = Object.entries(value);
   const [most, setMost] = useState(100);
   const inner = entries.slice(0, most).map(
-    ([key, one]) => html`<${Json} key=${key} value=${one} name=${key} depth=${depth + 1} marks=${marks} at=${at ? `${at}.${key}` : key} />`,
+    ([key, one]) => html`<${Json} key=${key} value=${one} name=${key} depth=${depth + 1} />`,
   );
   const rest = entries.length - most;
-  return html`<details class="tree ${mark?.bad ? "bad" : ""}" open=${depth < 3}>
-    <summary>${label}<span class="dim">${list ? `[${entries.length}]` : `{${entries.length}}`}</span>${mark?.text && html`<span class="mark">${mark.text}</span>`}</summary>
+  return html`<details class="tree" open=${depth < 3}>
+    <summary>${label}<span class="dim">${list ? `[${entries.length}]` : `{${entries.length}}`}</span></summary>
     <div class="inner">${inner}${rest > 0 && html`<button class="plain" onClick=${() => setMost(most + 1000)}>${count(rest)} more</button>`}</div>
   </details>`;
 }

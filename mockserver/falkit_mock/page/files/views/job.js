@@ -174,8 +174,8 @@ function About({ job }) {
 function Why({ job, findings, attempt }) {
   const failed = stateOf(job, now()) === "failed";
   // One that the request names is told of where it is named and where it applies.
-  const faults = [...new Set(Object.values(job.faults ?? {}).flat().map(nameOf))];
-  const byHand = faults.includes(BY_HAND);
+  const kept = Object.entries(job.faults ?? {}).flatMap(([place, of]) => [of].flat().map(nameOf(place)));
+  const faults = [...new Set(kept)];
   const untaken = attempt && attempt.status !== "acknowledged";
   if (!failed && !findings?.length && !faults.length && !untaken) return null;
   return html`<div class="why">
@@ -188,8 +188,7 @@ function Why({ job, findings, attempt }) {
     ${
       faults.length > 0 &&
       html`<p class="warn">
-        <${Icon} name="warning" /><span><b>${byHand ? "Ended by hand" : "Faults on purpose:"}</b>${" "}
-          ${faults.filter((one) => one !== BY_HAND).join(", ")}</span>
+        <${Icon} name="warning" /><span><b>On purpose:</b>${" "}${faults.join(", ")}</span>
       </p>`
     }
     ${
@@ -215,11 +214,15 @@ function said({ number, response, error, next, sent }) {
   return `attempt ${number}: ${got}, ${then}`;
 }
 
-/** What the mock calls the fault of a job that was ended by the control API. */
-const BY_HAND = "chosen by hand";
-
 /** Return the fault's name in what is kept of a fault; of one that a request names, its rule as it is written. */
-const nameOf = (value) => value.name ?? (value.rule ? `output of ${value.rule}` : value);
+const nameOf = (place) => (value) =>
+  value.name === "chosen by hand"
+    ? "ended by hand"
+    : value.name
+      ? (place === "webhook" ? "webhook_" : "") + value.name
+      : value.rule
+        ? `output of ${value.rule}`
+        : value;
 
 function reason({ outcome, error }) {
   const detail = outcome?.body?.detail;
