@@ -144,7 +144,7 @@ export function Media({ file, gone, tell }) {
     // A browser keeps what is gone from the mock.
     fetch(here, { method: "HEAD", cache: "no-store", signal: stop.signal }).then(
       (reply) => {
-        if (!reply.ok) return setBroken(gone ? "The file has expired, too." : `The file is not there: ${reply.status}`);
+        if (!reply.ok) return setBroken(`The file is not there: ${reply.status}`);
         learn({
           size: Number(reply.headers.get("content-length")) || null,
           type: reply.headers.get("content-type"),
@@ -192,7 +192,7 @@ export function Media({ file, gone, tell }) {
       !here
         ? html`<p class="dim">At another host, so this page doesn't fetch it.</p>`
         : broken
-          ? html`<p class=${gone ? "dim" : "error"}>${broken}</p>`
+          ? html`<p class=${gone ? "dim" : "error"}>${gone ? "The file has expired, too." : broken}</p>`
           : (shown?.() ?? html`<${Plain} kind=${kind} url=${url} />`)
     }
     <figcaption>

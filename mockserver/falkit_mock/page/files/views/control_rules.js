@@ -53,7 +53,7 @@ export function Rules() {
               name: "Applied",
               class: "number",
               of: (rule) =>
-                html`${count(rule.applied)}${isUsedUp(rule) && html`${" "}<span class="dim">used up</span>`}`,
+                html`<span>${count(rule.applied)}${isUsedUp(rule) && html`${" "}<span class="dim">used up</span>`}</span>`,
             },
             {
               name: "",

@@ -114,7 +114,7 @@ function Tools({ endpoint, query }) {
       </section>
       <div class="aside">
         <section aria-labelledby="call"><div class="sectionhead"><h2 id="call">Call</h2><${Copy} text=${() => location.href} label="Copy link to this request">Copy link<//></div>
-          ${unread.value ? html`<p class="verdict error" role="status"><${Icon} name="failed" /><span>Not JSON yet, so there is nothing to run.</span></p>` : html`<${Verdict} check=${check} errors=${errors} />`}
+          ${unread.value ? html`<div class="verdict" role="status"><p class="error"><${Icon} name="failed" /><span>Not JSON yet, so there is nothing to run.</span></p></div>` : html`<${Verdict} check=${check} errors=${errors} />`}
           <div class="callline">
             <label>Key <input value=${key} spellcheck=${false} autocomplete="off" onInput=${({ target }) => setKey(target.value)} /></label>
             <div class="segments" role="radiogroup" aria-label="Via">${[["queue", "by the queue"], ["run", "directly (fal.run)"]].map(([name, words]) => html`<label key=${name}><input type="radio" name="way" checked=${entry === name} onChange=${() => setQuery({ way: name === "run" ? "run" : "" })} /><span>${words}</span></label>`)}</div>
