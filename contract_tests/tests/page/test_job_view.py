@@ -280,8 +280,10 @@ def test_what_the_mock_refuses_is_said(timed: Serve, look: Look) -> None:
     hold = page.get_by_role("button", name="Hold", exact=True)
     expect(hold).to_be_visible()
     page.route("**/hold", lambda route: route.fulfill(status=409, json={"detail": "It is over"}))
-    hold.click()
+    hold.press("Enter")
     expect(page.locator(".said")).to_contain_text("It is over")
+    # It was out of use meanwhile.
+    expect(hold).to_be_focused()
 
 
 # What asked again for ever did so at every second frame.
