@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Container
 from html import escape
 from pathlib import Path
@@ -115,7 +114,7 @@ def _findings(findings: list[Finding], jobs: Container[str]) -> str:
 def _article(findings: list[Finding], jobs: Container[str], *, opened: bool) -> str:
     kind, severity = findings[0].kind, findings[0].severity
     means = {"fal": kind.fal, "fix": kind.fix, "why": kind.why, "read": f"docs/{kind.see}"}
-    meaning = "".join(f"<dt>{n}</dt><dd>{_prose(words)}</dd>" for n, words in means.items())
+    meaning = "".join(f"<dt>{n}</dt><dd>{text(words, 1000)}</dd>" for n, words in means.items())
     return (
         f'<article>\n<h3><span class="{severity}">{_shape(severity)}{severity}</span> '
         f"<code>{text(kind.code)}</code></h3>\n<p>{text(kind.title)}</p>\n"
@@ -187,11 +186,6 @@ def folded(head: str, inner: str, *, opened: bool = False, id: str = "") -> str:
     start = "<details open>" if opened else "<details>"
     named = f' id="{id}"' if id else ""
     return f"<section{named}>\n{start}<summary>{head}</summary>{inner}</details>\n</section>\n"
-
-
-def _prose(words: str) -> str:
-    """Return our own words as HTML: what stands between backticks is code."""
-    return re.sub("`([^`]+)`", r"<code>\1</code>", text(words, 1000))
 
 
 def _shape(name: str) -> str:
