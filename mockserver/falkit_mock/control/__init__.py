@@ -68,8 +68,8 @@ class TokenNeeded(ControlError):
     def __init__(self) -> None:
         super().__init__(
             "the control API of this mock needs its token: send Authorization: Bearer TOKEN, "
-            "or set FALKIT_CONTROL_TOKEN for the commands; falkit serve prints it at the "
-            "start, --control-token sets it"
+            "or set FALKIT_CONTROL_TOKEN for the commands; it is what --control-token set, "
+            "or what falkit serve made and printed at its start"
         )
         self.headers["www-authenticate"] = 'Bearer realm="falkit"'
 

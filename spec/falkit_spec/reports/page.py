@@ -130,7 +130,8 @@ def _item(one: Finding, jobs: Container[str]) -> str:
     lines = [f'<code class="place">{text(where)}</code>'] if where else []
     lines.append(f"<code>{text(what(one), 1000)}</code>")
     if told := first_seen(one):
-        link = f" {to_job(one.request_id, 'its job')}" if one.request_id in jobs else ""
+        job = one.request_id
+        link = f" {to_job(job, 'its job')}" if job is not None and job in jobs else ""
         lines.append(f'<span class="faint">first: {text(told, 2000)}{link}</span>')
     if one.expired:
         lines.append(f'<span class="warning">its baseline expired on {text(one.expired)}</span>')
