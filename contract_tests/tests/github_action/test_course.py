@@ -241,3 +241,23 @@ def test_a_run_that_called_nothing_says_so(runner: Runner) -> None:
     (said,) = step.annotations("warning")
     assert "no call reached the mock" in said
     assert "no call reached the mock" in step.summary
+
+
+def test_the_pages_script_ends_its_mock_and_says_where_there_is_none(runner: Runner) -> None:
+    page = (ROOT / "docs" / "ci.md").read_text("utf-8").partition("\n## Any other")[2]
+    (script,) = [one for one in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "serve" in one]
+    tests = runner.workspace / "pytest"
+    tests.write_text(f"#!/bin/sh\n{WRONG} && echo $FALKIT_GATEWAY > gateway && exit $CODE\n")
+    tests.chmod(0o755)
+    (runner.workspace / "script.sh").write_text(script)
+    # A shell waits for all that hold the pipe.
+    lines = 'PATH="$PWD:$PATH" sh script.sh 2>&1 | cat'
+    for code, ends in ("0", 1), ("7", 7):
+        step = runner.step(lines, CODE=code)
+        assert step.code == ends, step.log
+        assert "error whole-id-url" in step.log
+        gateway = (runner.workspace / "gateway").read_text().strip()
+        assert runner.step(f"curl -s {gateway}/health").code == 7, "nobody listens any more"
+    (runner.workspace / "falkit.toml").write_text("port = 'x\n")
+    step = runner.step(lines)
+    assert (step.code, "falkit: falkit.toml: isn't TOML" in step.log) == (3, True)
