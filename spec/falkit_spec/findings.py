@@ -45,6 +45,14 @@ def finding_kinds() -> Mapping[str, FindingKind]:
 _DIGITS = re.compile(r"[0-9]+")
 
 
+def fingerprint_of(code: str, path: str, subject: str, seen: str) -> str:
+    """Return the fingerprint of a finding of which these are known, as `Finding` has them."""
+    parts = (code, path, subject, _DIGITS.sub("0", seen))
+    # A half of a character, which a program may send in JSON, has no bytes.
+    told = "\n".join(parts).encode(errors="backslashreplace")
+    return hashlib.sha256(told).hexdigest()[:16]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that is wrong, and how often it was seen."""
@@ -80,10 +88,7 @@ class Finding:
 
         Lines, numbers and tests don't count, since they move.
         """
-        parts = (self.kind.code, self.path, self.subject, _DIGITS.sub("0", self.seen))
-        # A half of a character, which a program may send in JSON, has no bytes.
-        told = "\n".join(parts).encode(errors="backslashreplace")
-        return hashlib.sha256(told).hexdigest()[:16]
+        return fingerprint_of(self.kind.code, self.path, self.subject, self.seen)
 
     def to_json(self) -> dict[str, JSON]:
         """Return it with what its kind says of it."""
