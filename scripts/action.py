@@ -6,8 +6,10 @@ clean: it ends with NOT_LOOKED, an annotation, and a summary that says so.
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -30,6 +32,8 @@ PATIENCE, GRACE = 120.0, 10.0
 MOST = 50_000
 # Runners take it from no file of variables, since their own actions run on Node.
 REFUSED = "NODE_OPTIONS"
+# The end of a report in Markdown, which has the command that was looked at.
+COMMAND = re.compile(r"\n<sub>.*</sub>\s*\Z")
 # Names a file of trusted roots; and where systems have theirs.
 TRUSTED = "SSL_CERT_FILE"
 ROOTS = ("/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem")
@@ -123,8 +127,11 @@ class Files:
         """Return the options that have falkit write them; `name` is what it calls them."""
         return [f"{name}={file}" for file in self._wanted]
 
-    def conclude(self, job: Job) -> dict[str, Any] | None:
-        """Write annotations, the job's summary and outputs; return the report if there is one."""
+    def conclude(self, job: Job, lines: str = "") -> dict[str, Any] | None:
+        """Write annotations, the job's summary and outputs; return the report if there is one.
+
+        The summary has the `lines` that were run in place of the file that they were run from.
+        """
         try:
             told: dict[str, Any] = json.loads(self.json.read_text("utf-8"))
             summary = self.summary.read_text("utf-8")
@@ -132,6 +139,9 @@ class Files:
         except (OSError, ValueError):
             return None
         print(f"\n{annotations}", end="", flush=True)
+        if lines:
+            shown = html.escape(lines.strip("\n"))
+            summary = f"{COMMAND.sub('', summary)}\n<pre>\n{shown}\n</pre>\n"
         counts, result = told["counts"], "clean"
         if not told["requests"].get("total"):
             result = "not-called"
@@ -169,7 +179,9 @@ def main() -> int:
             raise NotLooked(f"mode: {mode!r} is none; give run, start or report")
         act, useless = modes[mode]
         for name in filter(job.input, useless):
-            raise NotLooked(f"{name}: mode: {mode} has no use for it; give it to another, or none")
+            takes = " or ".join(one for one, (_, none) in modes.items() if name not in none)
+            fix = f"give it to a step with mode: {takes}, or leave it out"
+            raise NotLooked(f"{name}: mode: {mode} has no use for it; {fix}")
         return act(job)
     except Exception as error:
         # Whatever it is, nothing is clean.
@@ -232,7 +244,7 @@ def run(job: Job) -> int:
     code = subprocess.run(
         [*around, shell, "-eo", "pipefail", script.as_posix()], env=job.environ
     ).returncode
-    if files.conclude(job) is None:
+    if files.conclude(job, lines) is None:
         # Asked again with nothing to run, it says why at once.
         ended = job.falkit(*around[1:], sys.executable, "-c", "")
         why = last_words(ended.stderr) if ended.returncode else "see the log"
@@ -341,7 +353,12 @@ def _reported(job: Job, files: Files, *of: str) -> int:
     ended = job.falkit("report", *options, *of, FAL_KEY="")
     told = files.conclude(job)
     if told is None:
-        raise NotLooked(f"there is no report: {last_words(ended.stderr)}")
+        why = last_words(ended.stderr).removeprefix("can't look: ")
+        file = job.input("file")
+        if file and not Path(file).exists():
+            why = f"file: {file} isn't there; does a step before write it, as pytest does with "
+            why += f"`--fal-report {file}`?"
+        raise NotLooked(why)
     # The mock's own, which fails whatever `fail-on` says.
     spend = told["spend"]
     over = Decimal(spend.get("cost", "0")) > Decimal(spend.get("budget") or "Infinity")

@@ -111,9 +111,9 @@ def test_what_cannot_be_looked_at_is_3(mock: Mock) -> None:
     assert report(saved(lambda: told)).exit_code == 3
     for words, why in (
         (["--base-url", "http://127.0.0.1:9"], "no mock answers at http://127.0.0.1:9"),
-        (["nowhere.json"], "nowhere.json: no such file"),
+        (["nowhere.json"], "nowhere.json: no such file or directory; `falkit run --report nowh"),
         (["text.json"], "text.json: isn't JSON"),
-        (["other.json"], "other.json: isn't a report of falkit's: command: is missing"),
+        (["other.json"], "other.json: isn't a report of falkit's: command: is missing; write"),
     ):
         Path("text.json").write_text("x")
         Path("other.json").write_text("{}")
@@ -257,6 +257,7 @@ def test_a_session_is_saved_beside_the_report(mock: Mock) -> None:
     result = report("--base-url", mock.url, "--session", "no/folder.html")
     assert (result.exit_code, result.stderr) == (
         3,
-        "falkit: can't look: --session no/folder.html: No such file or directory\n",
+        "falkit: can't look: --session no/folder.html: can't be written (no such file or "
+        "directory); name another file\n",
     )
     assert report(saved(), "--session", "all.html").exit_code == 2

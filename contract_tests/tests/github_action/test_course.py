@@ -74,6 +74,8 @@ def test_a_green_run_says_what_it_saw_and_writes_the_reports(runner: Runner) -> 
     assert step.code == 0, step.log
     assert step.annotations("error") == step.annotations("warning") == []
     assert "Nothing is wrong" in step.summary
+    assert step.summary.endswith(f"<pre>\n{GOOD}\n{alone}\n</pre>\n\n")
+    assert "run.sh" not in step.summary
     report = json.loads(Path(step.outputs.pop("report")).read_text())
     assert report["spend"]["cost"] == "0.36"
     counts = {"errors": "0", "warnings": "0", "notes": "0", "accepted": "0", "spend": "0.36"}
@@ -139,10 +141,19 @@ def test_calls_beyond_the_budget_fail_what_is_fine_otherwise(runner: Runner) -> 
         ({"run": GOOD, "reports": "gone/report.html"}, "gone/report.html: there is no folder gone"),
         ({"run": " \n"}, "run: there is nothing to run"),
         ({"mode": "report"}, "no mock was started in this job"),
-        ({"mode": "report", "file": "gone.json"}, "gone.json"),
+        (
+            {"mode": "report", "file": "gone.json"},
+            "file: gone.json isn't there; does a step before write it, as pytest does with `--fal-",
+        ),
         ({"mode": "stop"}, "mode: 'stop' is none"),
-        ({"mode": "start", "baseline": "known.toml"}, "baseline: mode: start has no use"),
-        ({"mode": "report", "budget": "1.00"}, "budget: mode: report has no use for it"),
+        (
+            {"mode": "start", "baseline": "known.toml"},
+            "baseline: mode: start has no use for it; give it to a step with mode: run or report",
+        ),
+        (
+            {"mode": "report", "budget": "1.00"},
+            "budget: mode: report has no use for it; give it to a step with mode: run or start, or",
+        ),
     ],
 )
 def test_what_cannot_be_looked_at_is_never_clean(

@@ -41,9 +41,11 @@ def read_file(path: Path) -> Report:
         with sys.stdin.buffer if path == Path("-") else path.open("rb") as file:
             raw = file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise SpecError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        why = (error.strerror or str(error)).lower()
+        fix = f"`falkit run --report {path}` or `pytest --fal-report {path}` writes one"
+        raise SpecError(f"{path}: {why}; {fix}") from None
     if len(raw) > MOST_BYTES:
-        raise SpecError(f"{path}: larger than {MOST_BYTES:,} bytes")
+        raise SpecError(f"{path}: larger than {MOST_BYTES:,} bytes; write one of fewer tests")
     try:
         told = json.loads(raw)
     except (ValueError, RecursionError) as error:
@@ -52,7 +54,8 @@ def read_file(path: Path) -> Report:
     try:
         return read_report(told)
     except SpecError as error:
-        raise SpecError(f"{path}: isn't a report of falkit's: {error}") from None
+        fix = "write one with --format json"
+        raise SpecError(f"{path}: isn't a report of falkit's: {error}; {fix}") from None
 
 
 def read_report(told: Any) -> Report:
