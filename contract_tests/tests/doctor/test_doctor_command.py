@@ -70,7 +70,7 @@ def test_a_finding_is_printed_with_place_code_fal_and_fix() -> None:
         f"    fal: {kind.fal}",
         f"    fix: {kind.fix}",
         f"test_it.py:3: {seen}",
-        "1 file with mocks of fal: 2 errors, 0 warnings, 0 notes",
+        "1 file read, 1 naming fal, 1 with mocks of it: 2 errors, 0 warnings, 0 notes",
     ]
 
 
@@ -81,6 +81,7 @@ def test_json_has_it_all() -> None:
     (found,) = told.pop("findings")
     assert told == {
         "files": 2,
+        "naming_fal": 2,
         "with_mocks": 1,
         "error": 1,
         "warning": 0,
@@ -128,12 +129,14 @@ def test_folders_of_others_are_left_alone(place: str) -> None:
     folder.mkdir(parents=True)
     (Path(place.partition("/")[0]) / "pyvenv.cfg").touch()
     (folder / "test_it.py").write_text(HEAD + WHOLE)
+    Path("test_own.py").write_text(HEAD + RIGHT)
     assert doctor().exit_code == 0
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:
     inside = tmp_path / "project"
     inside.mkdir()
+    (inside / "test_own.py").write_text(HEAD + RIGHT)
     (tmp_path / "test_it.py").write_text(HEAD + WHOLE)
     (inside / "link.py").symlink_to(tmp_path / "test_it.py")
     (inside / "circle").symlink_to(tmp_path)
@@ -182,7 +185,21 @@ def test_what_is_beyond_a_limit_is_named(
 def test_a_file_of_another_language_is_not_taken_for_clean() -> None:
     Path("fal.rb").write_text('stub_request(:get, "https://queue.fal.run/fal-ai/flux/dev")\n')
     assert doctor("fal.rb").exit_code == 3
-    assert doctor(".").exit_code == 0
+    nothing = doctor(".", "--fail-on", "never")
+    assert (nothing.exit_code, "there is no file of Python, JavaS" in nothing.output) == (3, True)
+
+
+def test_what_was_read_is_counted_and_a_program_is_sent_to_run() -> None:
+    Path("service.py").write_text("import fal_client\nfal_client.submit('a/b', {})\n")
+    Path("other.py").touch()
+    told = doctor()
+    assert told.exit_code == 0
+    counts, run = told.output.splitlines()
+    assert counts.startswith("2 files read, 1 naming fal, 0 with mocks of it: 0 errors")
+    assert run.startswith("falkit: no mock of fal was found; what a program calls is judged by `fa")
+    Path("test_it.py").write_text(HEAD + RIGHT)
+    assert "falkit: " not in doctor().output
+    assert "falkit: " not in doctor("other.py").output
 
 
 def test_a_folder_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
