@@ -92,6 +92,7 @@ def test_junit_fails_what_is_wrong_and_skips_what_is_accepted() -> None:
         "falkit.whole-id-url",
         "error whole-id-url: a request's URL has the whole endpoint id",
     )
+    assert first.name.startswith("tests/test_video.py::test_polls[a]: GET queue.fal.run/")
     assert cases(full())[5].result[0].message == "ticket 12"
 
 
@@ -209,6 +210,12 @@ def test_pages_have_the_verdict_the_findings_and_the_spend() -> None:
         for words in ("whole-id-url", "its baseline expired on 2026-11-01", "ticket 12", "$2.88"):
             assert words in tags.text
         assert 'POST with {"input": …} | <b>x</b> @a $x$' in tags.text
+        # Backticks are code, and what one may read more of is there for whoever has the command.
+        assert ("`" in tags.text, "docs/" in tags.text) == (False, False)
+    assert "<code>falkit explain whole-id-url</code>" in write(full(), "html")
+    mended = Report("x", [found("input-wrapper")])
+    assert "<code>input</code> is an option of" in write(mended, "html")
+    assert "<code>input</code> is an option of" in write(mended, "markdown")
     assert "<details open><summary>What fal does" in write(full(), "html")
     assert "Nothing is wrong" in Tags(write(clean(), "html")).text
     assert "Nothing is wrong" in markup(clean()).text

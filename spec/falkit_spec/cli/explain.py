@@ -37,6 +37,6 @@ def explain(codes: tuple[str, ...], as_json: bool) -> None:
 def _text(kind: FindingKind) -> str:
     parts = [
         *(f"{kind.code} ({kind.severity}): {kind.title}", f"fal: {kind.fal}"),
-        *(f"fix: {kind.fix}", kind.why, f"See docs/{kind.see}"),
+        *(f"fix: {kind.fix}", kind.why, f"More, in falkit's source: docs/{kind.see}"),
     ]
     return "\n".join(textwrap.fill(part, 100, subsequent_indent="    ") for part in parts)

@@ -91,7 +91,7 @@ def as_junit(report: Report) -> str:
 
 def _case(one: Finding) -> Case:
     kind = one.kind
-    name = ": ".join(filter(None, (place(one), what(one))))
+    name = ": ".join(filter(None, (place(one), plain(one.test), what(one))))
     lines = [
         name,
         *(plain(line) for line in (kind.title, f"fal: {kind.fal}", f"fix: {kind.fix}", kind.why)),

@@ -74,8 +74,8 @@ def _meanings(findings: list[Finding]) -> str:
     lines: list[str] = []
     for kind in {one.kind.code: one.kind for one in findings}.values():
         told = {"fal": kind.fal, "fix": kind.fix, "why": kind.why}
-        lines.append(f"**{_safe(plain(kind.code))}**: {_safe(plain(kind.title))}")
-        lines += [f"- {name}: {_safe(plain(text, 1000))}" for name, text in told.items()]
+        lines.append(f"**{_safe(plain(kind.code))}**: {_prose(kind.title)}")
+        lines += [f"- {name}: {_prose(text)}" for name, text in told.items()]
         lines.append("")
     return _folded("What fal does, and the fix", "\n".join(lines).rstrip())
 
@@ -98,6 +98,14 @@ def _folded(head: str, text: str) -> str:
 def _code(text: str) -> str:
     """Return a text as code, in which GitHub finds nobody mentioned."""
     return f"<code>{_safe(text)}</code>"
+
+
+def _prose(text: str) -> str:
+    """Return words of the table, in which what stands in backticks is code."""
+    parts = plain(text, 1000).split("`")
+    if len(parts) % 2 == 0:
+        return _safe(text)
+    return "".join(_code(part) if at % 2 else _safe(part) for at, part in enumerate(parts))
 
 
 def _safe(text: str) -> str:

@@ -56,8 +56,8 @@ def as_sarif(report: Report) -> str:
 
 
 def _rule(kind: FindingKind) -> Object:
-    more = f"falkit explain {kind.code}"
-    parts = [f"fal: {kind.fal}", f"Fix: {kind.fix}", kind.why, f"docs/{kind.see}; {more}"]
+    more = f"More: falkit explain {kind.code}"
+    parts = [f"fal: {kind.fal}", f"Fix: {kind.fix}", kind.why, more]
     text = "\n\n".join(plain(part, 1000) for part in parts)
     return {
         "id": plain(kind.code),
