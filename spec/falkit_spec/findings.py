@@ -139,6 +139,16 @@ class Report:
     """As `GET /__falkit/spend` has it."""
     unmatched: list[str] = field(default_factory=list[str])
     """Entries of a baseline that nothing matches any more."""
+    not_done: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+    """The `jobs` that were queued or running still, and what they'd cost besides, as in `spend`."""
+    untried: list[str] = field(default_factory=list[str])
+    """Receivers that took webhooks and were sent no forged copy."""
+    tests: int = 0
+    """How many tests had the mocks that it is of, where they had their own."""
+    handed: list[Mapping[str, JSON]] = field(default_factory=list[Mapping[str, JSON]])
+    """Of each report that others handed over, and that is in this one: `command`, `tests`,
+    `requests` and `jobs`.
+    """
 
     def counts(self) -> dict[Severity, int]:
         """Return how many findings of each severity no baseline accepts."""
@@ -163,6 +173,10 @@ class Report:
             "requests": {**self.requests},
             "jobs": {**self.jobs},
             "spend": {**self.spend},
+            "not_done": {**self.not_done},
+            "untried": [*self.untried],
+            "tests": self.tests,
+            "handed": [{**one} for one in self.handed],
             # Whoever reports a mock has no baseline.
             **({"unmatched": [*self.unmatched]} if self.unmatched else {}),
         }
@@ -172,4 +186,7 @@ class Report:
         """Return what `to_json` told; raise KeyError or TypeError for anything else."""
         findings = [Finding.read(one) for one in told["findings"]]
         more = {name: told[name] for name in ("problems", "requests", "jobs", "spend")}
-        return cls(told["command"], findings, **more, unmatched=told.get("unmatched", []))
+        # What reports of before don't have.
+        newer = ("unmatched", "not_done", "untried", "tests", "handed")
+        more |= {name: told[name] for name in newer if name in told}
+        return cls(told["command"], findings, **more)

@@ -103,6 +103,9 @@ def wrong_fields() -> Iterator[Case]:
             "kind": "failed",
             "url": "x",
             "test": "x",
+            **dict.fromkeys(("findings", "problems"), []),
+            **dict.fromkeys(("requests", "jobs", "spend"), {}),
+            "command": "x",
         }
         for name, below in properties.items():
             required: dict[str, Any] = {

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from falkit_mock.control import Call, Operation, Unknown, answer
+from falkit_mock.control import Call, InvalidRequest, Operation, Unknown, answer
 from falkit_mock.core import dumps
 from falkit_mock.core.events import RequestRecord
 from falkit_mock.core.jobs import Job
@@ -21,6 +21,7 @@ from falkit_mock.service.ledger import Kind, ledger_of
 from falkit_mock.service.service import Service
 from falkit_mock.store.sharing import turn
 from falkit_spec import JSON, Catalog
+from falkit_spec.errors import SpecError
 
 
 def record_operations(
@@ -50,6 +51,18 @@ def record_operations(
         found = await report_of(app, url, conclude=call.fields["conclude"])
         return answer(service, found.to_json())
 
+    async def take_report(call: Call) -> Reply:
+        # Lazy: most mocks are handed nothing.
+        from falkit_spec.reports.reading import read_report
+
+        try:
+            told = read_report(call.fields)
+            if (watcher := watcher_of(service)) is not None:
+                watcher.take(told)
+        except SpecError as error:
+            raise InvalidRequest(str(error)) from None
+        return answer(service, {"findings": len(told.findings), "tests": told.tests})
+
     async def put_test(call: Call) -> Reply:
         test: str = call.fields["test"]
         for each in dict.fromkeys((service, *app.services())):
@@ -65,6 +78,7 @@ def record_operations(
         "billing": billing,
         "spend": spend,
         "report": report,
+        "takeReport": take_report,
         "putTest": put_test,
     }
 

@@ -11,6 +11,7 @@ from falkit_spec.reports.words import (
     first_seen,
     place,
     plain,
+    remarks,
     totals,
     verdict,
     what,
@@ -46,6 +47,8 @@ def as_markdown(report: Report) -> str:
         parts.append(_folded(f"{len(accepted):,} accepted by the baseline", "\n".join(lines)))
     if report.unmatched:
         parts.append(_list("In the baseline, and gone: these entries can go", report.unmatched))
+    if lines := remarks(report):
+        parts.append("\n".join(f"- {_safe(line)}" for line in lines[:MOST]))
     parts.append(f"<sub>{_code(plain(report.command))}</sub>")
     return _bounded(parts)
 

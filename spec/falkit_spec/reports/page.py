@@ -14,8 +14,10 @@ from falkit_spec.reports.words import (
     cost,
     counted,
     first_seen,
+    kinds_of,
     place,
     plain,
+    remarks,
     verdict,
     what,
     worst_first,
@@ -53,6 +55,7 @@ def html_of(report: Report, *more: str) -> str:
         _findings(new),
         _accepted(findings[len(new) :]),
         _listed("In the baseline, and gone: these entries can go", report.unmatched, "note"),
+        _listed("To know", remarks(report), "note"),
         _spend(report),
         *more,
     ]
@@ -75,11 +78,7 @@ def _header(report: Report) -> str:
     figures.append(("accepted", f"{accepted:,}", ""))
     for name, numbers in (("requests", report.requests), ("jobs", report.jobs)):
         if isinstance(total := numbers.get("total"), int):
-            kinds = [
-                f"{number:,} {text(kind)}"
-                for kind, number in numbers.items()
-                if kind != "total" and isinstance(number, int) and number
-            ]
+            kinds = [f"{number:,} {text(kind)}" for kind, number in kinds_of(report, name).items()]
             figures.append((name, f"{total:,}", ", ".join(kinds)))
     if said := cost(report):
         amount, _, more = said.removeprefix("would have cost ").partition(", ")

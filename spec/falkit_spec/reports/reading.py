@@ -33,6 +33,14 @@ _REPORT: dict[str, type] = {
     "jobs": dict,
     "spend": dict,
 }
+# What reports of before don't have.
+_NEWER: dict[str, type] = {
+    "unmatched": list,
+    "not_done": dict,
+    "untried": list,
+    "tests": int,
+    "handed": list,
+}
 
 
 def read_file(path: Path) -> Report:
@@ -64,10 +72,16 @@ def read_report(told: Any) -> Report:
         raise SpecError("it is no object")
     for name, type in _REPORT.items():
         _check(told, name, (type,), "")
-    for name in ("problems", "unmatched"):
+    for name, type in _NEWER.items():
+        if name in told:
+            _check(told, name, (type,), "")
+    for name in ("problems", "unmatched", "untried"):
         texts = told.get(name, [])
         if not is_array(texts) or not all(isinstance(one, str) for one in texts):
             raise SpecError(f"{name}: has more than texts")
+    handed = told.get("handed", [])
+    if not is_array(handed) or not all(map(is_object, handed)):
+        raise SpecError("handed: has more than objects")
     findings = told["findings"]
     for number, one in enumerate(findings if is_array(findings) else []):
         where = f"findings[{number}]"

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from falkit_spec.findings import Finding, FindingKind, Report
-from falkit_spec.reports.words import first_seen, plain, totals, what, worst_first
+from falkit_spec.reports.words import first_seen, plain, remarks, totals, what, worst_first
 from falkit_spec.types import JSON, Object
 
 PLACE = "falkit.toml"
@@ -33,6 +33,7 @@ def as_sarif(report: Report) -> str:
         left = f"{len(findings) - _MOST:,} findings are left out; --format json has them all"
         told.append(left)
     notices: list[JSON] = [{"level": "error", "message": {"text": plain(text)}} for text in told]
+    notices += [{"level": "note", "message": {"text": line}} for line in remarks(report)]
     driver: Object = {
         "name": "falkit",
         "semanticVersion": _version(),
