@@ -65,8 +65,9 @@ class Finding:
     subject: str = ""
     """What it is about: an endpoint's id, a host, or a receiver's URL."""
     path: str = ""
-    """The file in which it was read, and the line; empty and 0 where a running program was seen."""
+    """The file in which it was read; empty where a running program was seen."""
     line: int = 0
+    """The line of it, or of the test's file where there is no path; 0 where it isn't known."""
     request_id: str | None = None
     """Of the first time that it was seen, like all below."""
     key: str = ""

@@ -74,9 +74,14 @@ class Judge:
         except SpecError as error:
             raise pytest.UsageError(f"--fal-baseline: {error}") from None
 
-    def judged(self, findings: Iterable[Finding], allow: Iterable[str], test: str) -> list[Finding]:
+    def judged(
+        self, findings: Iterable[Finding], allow: Iterable[str], item: pytest.Item
+    ) -> list[Finding]:
         """Return what was found in a test without what it asks for, the worst first."""
-        own = [replace(one, test=test) for one in findings if one.kind.code not in allow]
+        # Its file's line, counted from 0.
+        _, line, _ = item.location
+        where = {"test": item.nodeid, "line": 0 if line is None else line + 1}
+        own = [replace(one, **where) for one in findings if one.kind.code not in allow]
         return apply(merged(own), self._known, date.today())
 
     def check(self, findings: Iterable[Finding]) -> None:

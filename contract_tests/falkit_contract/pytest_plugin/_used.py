@@ -135,7 +135,7 @@ class Used:
     def _judged(self, findings: list[Finding]) -> list[Finding]:
         if not findings:
             return findings
-        return self._judge.judged(findings, self.marked.allow, self.item.nodeid)
+        return self._judge.judged(findings, self.marked.allow, self.item)
 
     def _findings(self) -> list[Finding]:
         """Return what was found by now."""

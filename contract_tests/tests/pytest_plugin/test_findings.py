@@ -167,6 +167,10 @@ def test_findings_are_told_by_test_and_fail_it_unless_they_are_known(
         f"test_suite.py::{name}" for name in (*wrong, "test_late", "test_fails")
     }
     assert not [one for one in report.findings if one.test == "test_suite.py::test_allowed"]
+    lines = (tmp_path / "test_suite.py").read_text().splitlines()
+    # A test begins at its first mark.
+    (of_late,) = [one for one in report.findings if one.test.endswith("test_late")]
+    assert lines[of_late.line - 1] == "def test_late(late):"
     assert (report.spend["cost"], report.spend["jobs"]) == ("1.08", 3)
     assert report.spend["endpoints"] == [
         {"endpoint_id": T2V, "jobs": 3, "billed": 3, "unpriced": 0, "cost": "1.08"}

@@ -117,7 +117,7 @@ def test_sarif_names_rules_places_and_what_is_accepted() -> None:
     places = [(one["artifactLocation"]["uri"], one["region"]["startLine"]) for one in physical]
     # The test that did it; the settings' file where none is known; the file that was read.
     assert places[:3] == [
-        ("tests/test_video.py", 1),
+        ("tests/test_video.py", 7),
         ("falkit.toml", 1),
         ("tests/test%20it.py", 12),
     ]
@@ -151,6 +151,7 @@ def test_absolute_paths_are_relative_to_the_project(
 
 def test_github_gets_annotations_at_the_lines() -> None:
     lines = write(full(), "github").splitlines()
+    assert lines[1].startswith("::error title=whole-id-url"), "its test's line has no file here"
     assert lines[0].startswith("::error title=falkit could not look::tests/bad.py: line 2")
     assert lines[3].startswith("::error file=tests/test it.py,line=12,title=whole-id-url%3A a req")
     assert [re.split(r"[: ]+", line)[1] for line in lines[:-1]] == [

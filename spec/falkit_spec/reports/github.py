@@ -35,7 +35,7 @@ def _line(one: Finding) -> str:
         told.append(f"first: {first}")
     if one.expired:
         told.append(f"its baseline expired on {one.expired}")
-    where = {"file": one.path, "line": str(one.line) if one.line else ""}
+    where = {"file": one.path, "line": str(one.line) if one.path and one.line else ""}
     title = f"{kind.code}: {kind.title}"
     return _command(_LEVELS[one.severity], {**where, "title": title}, told)
 

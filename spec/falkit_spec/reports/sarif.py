@@ -107,7 +107,7 @@ def _location(one: Finding) -> Object:
     if not file:
         # pytest's ids begin with the file.
         test, colons, _ = one.test.partition("::")
-        file, line = (test, 1) if colons and test.endswith(".py") else (PLACE, 1)
+        file, line = (test, line) if colons and test.endswith(".py") else (PLACE, 1)
     artifact = _artifact(plain(file, 1000))
     region: Object = {"startLine": max(line, 1)}
     location: Object = {"physicalLocation": {"artifactLocation": artifact, "region": region}}
