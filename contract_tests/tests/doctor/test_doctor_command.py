@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +268,10 @@ def test_every_code_is_listed_and_explained() -> None:
         told = " ".join(explain(code).output.split())
         assert kind.why.split(".")[0] in told
         assert kind.severity in ("error", "warning", "note")
+        # And the words of the page's section.
+        assert len(told.partition(f"From docs/{kind.see}: ")[2]) > 100, code
+        assert not re.search(r"\((C|1?L|I-3p)\)|\]\(|\bPY\b", told), code
+    assert "Only `{app}/requests/{rid}` works" in " ".join(explain("whole-id-url").output.split())
     assert json.loads(explain("--json", "real-key").output)[0]["severity"] == "error"
 
 
@@ -277,7 +282,12 @@ def test_a_code_that_is_misspelt_is_named_with_the_right_one() -> None:
 
 
 def test_every_page_that_a_code_names_is_there() -> None:
-    docs = Path(__file__).parents[3] / "docs"
+    root = Path(__file__).parents[3]
+    docs = root / "docs"
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    brought = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    named = {re.split("[ #]", kind.see)[0] for kind in finding_kinds().values()}
+    assert brought == {f"docs/{name}": f"falkit_spec/docs/{name}" for name in named}
     for kind in finding_kinds().values():
         place, _, section = kind.see.partition(" §")
         page, _, anchor = place.partition("#")
