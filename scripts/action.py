@@ -32,8 +32,6 @@ PATIENCE, GRACE = 120.0, 10.0
 MOST = 50_000
 # Runners take it from no file of variables, since their own actions run on Node.
 REFUSED = "NODE_OPTIONS"
-# The end of a report in Markdown, which has the command that was looked at.
-COMMAND = re.compile(r"\n<sub>.*</sub>\s*\Z")
 # Names a file of trusted roots; and where systems have theirs.
 TRUSTED = "SSL_CERT_FILE"
 ROOTS = ("/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem")
@@ -128,10 +126,7 @@ class Files:
         return [f"{name}={file}" for file in self._wanted]
 
     def conclude(self, job: Job, lines: str = "") -> dict[str, Any] | None:
-        """Write annotations, the job's summary and outputs; return the report if there is one.
-
-        The summary has the `lines` that were run in place of the file that they were run from.
-        """
+        """Write annotations, outputs, a summary with the lines that ran; return the report."""
         try:
             told: dict[str, Any] = json.loads(self.json.read_text("utf-8"))
             summary = self.summary.read_text("utf-8")
@@ -140,8 +135,8 @@ class Files:
             return None
         print(f"\n{annotations}", end="", flush=True)
         if lines:
-            shown = html.escape(lines.strip("\n"))
-            summary = f"{COMMAND.sub('', summary)}\n<pre>\n{shown}\n</pre>\n"
+            shown = f"\n<pre>\n{html.escape(lines.strip())}\n</pre>\n"
+            summary = re.sub(r"\n<sub>.*</sub>\s*\Z", "", summary) + shown
         counts, result = told["counts"], "clean"
         if not told["requests"].get("total"):
             result = "not-called"
@@ -174,14 +169,12 @@ def main() -> int:
         "report": (report, ["run", "options", "budget"]),
     }
     try:
-        mode = job.input("mode")
-        if mode not in modes:
+        if (mode := job.input("mode")) not in modes:
             raise NotLooked(f"mode: {mode!r} is none; give run, start or report")
         act, useless = modes[mode]
         for name in filter(job.input, useless):
             takes = " or ".join(one for one, (_, none) in modes.items() if name not in none)
-            fix = f"give it to a step with mode: {takes}, or leave it out"
-            raise NotLooked(f"{name}: mode: {mode} has no use for it; {fix}")
+            raise NotLooked(f"{name}: mode: {mode} has no use for it; give it to mode: {takes}")
         return act(job)
     except Exception as error:
         # Whatever it is, nothing is clean.
@@ -214,8 +207,7 @@ def install(job: Job) -> None:
             why = f"`{shlex.join(command)}` ended with {code}; its words are in the log"
             raise NotLooked(f"falkit can't be installed: {why}")
     print("::endgroup::", flush=True)
-    program = shutil.which("falkit", path=str(programs))
-    if program is None:
+    if (program := shutil.which("falkit", path=str(programs))) is None:
         raise NotLooked(f"install: {wanted[0]} brings no command falkit")
     # The command alone: on the path, the environment's folder would bring its Python, too.
     job.commands.mkdir()
@@ -230,8 +222,7 @@ def install(job: Job) -> None:
 
 def run(job: Job) -> int:
     """Have a mock around the lines in `run`; return falkit's exit code, or theirs."""
-    lines = job.inputs.get("INPUT_RUN", "")
-    if not lines.strip():
+    if not (lines := job.inputs.get("INPUT_RUN", "")).strip():
         raise NotLooked("run: there is nothing to run; give it lines of bash, or mode: start")
     install(job)
     files = Files(job)
@@ -241,9 +232,8 @@ def run(job: Job) -> int:
     script.write_text(f"{lines}\n", "utf-8", newline="\n")
     shell = shutil.which("bash", path=job.environ["PATH"]) or "bash"
     around = [job.command(), "run", *files.options("--report"), *options, "--"]
-    code = subprocess.run(
-        [*around, shell, "-eo", "pipefail", script.as_posix()], env=job.environ
-    ).returncode
+    command = [*around, shell, "-eo", "pipefail", script.as_posix()]
+    code = subprocess.run(command, env=job.environ).returncode
     if files.conclude(job, lines) is None:
         # Asked again with nothing to run, it says why at once.
         ended = job.falkit(*around[1:], sys.executable, "-c", "")
@@ -351,14 +341,8 @@ def _reported(job: Job, files: Files, *of: str) -> int:
     options = [*files.options("--out"), *job.given("fail-on", "baseline")]
     # Without a key it is of all tenants.
     ended = job.falkit("report", *options, *of, FAL_KEY="")
-    told = files.conclude(job)
-    if told is None:
-        why = last_words(ended.stderr).removeprefix("can't look: ")
-        file = job.input("file")
-        if file and not Path(file).exists():
-            why = f"file: {file} isn't there; does a step before write it, as pytest does with "
-            why += f"`--fal-report {file}`?"
-        raise NotLooked(why)
+    if (told := files.conclude(job)) is None:
+        raise NotLooked(last_words(ended.stderr).removeprefix("can't look: "))
     # The mock's own, which fails whatever `fail-on` says.
     spend = told["spend"]
     over = Decimal(spend.get("cost", "0")) > Decimal(spend.get("budget") or "Infinity")

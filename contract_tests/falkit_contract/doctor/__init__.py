@@ -48,7 +48,9 @@ def diagnose(paths: Iterable[Path]) -> Diagnosis:
     found = find_files(paths)
     diagnosis = Diagnosis(problems=found.problems, looked_at=found.looked_at)
     if not found.looked_at and not found.problems:
-        why = "there is no file of Python, JavaScript or TypeScript here; name a folder that has some"
+        why = (
+            "there is no file of Python, JavaScript or TypeScript here; name a folder that has some"
+        )
         diagnosis.problems.append(why)
     read: list[tuple[Path, str, Facts]] = []
     for path, text in found.files:

@@ -52,8 +52,8 @@ def doctor(
     A line with `falkit: ignore CODE` in a comment, on it or above it, is left out.
 
     Exits with 1 if something is wrong (with env: if a client doesn't reach the mock); else with
-    3 if something couldn't be looked at, or no file was there; else with 0. With --format sarif or github, a pull request
-    shows it at the lines.
+    3 if something couldn't be looked at, or no file was there; else with 0. With --format sarif
+    or github, a pull request shows it at the lines.
     """
     if paths == (Path("env"),):
         _env(as_json, control_token)

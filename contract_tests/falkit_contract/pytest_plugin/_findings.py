@@ -79,9 +79,9 @@ class Judge:
     ) -> list[Finding]:
         """Return what was found in a test without what it asks for, the worst first."""
         # Its file's line, counted from 0.
-        _, line, _ = item.location
-        where = {"test": item.nodeid, "line": 0 if line is None else line + 1}
-        own = [replace(one, **where) for one in findings if one.kind.code not in allow]
+        _, before, _ = item.location
+        test, line = item.nodeid, 0 if before is None else before + 1
+        own = [replace(one, test=test, line=line) for one in findings if one.kind.code not in allow]
         return apply(merged(own), self._known, date.today())
 
     def check(self, findings: Iterable[Finding]) -> None:

@@ -278,7 +278,10 @@ URL = '"https://queue.fal.run/fal-ai/flux/requests/r1/status"'
             "server.listen();",
             "app.listen();",
         ],
-        ["fetch(`https://queue.fal.run/${path}`);", "axios.get(`https://queue.fal.run/${at}/status`);"],
+        [
+            "fetch(`https://queue.fal.run/${path}`);",
+            "axios.get(`https://queue.fal.run/${at}/status`);",
+        ],
         ["fetch('https://queue.fal.run/a/b/requests/1/cancel', options);"],
     ],
 )

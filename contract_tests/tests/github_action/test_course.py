@@ -143,16 +143,16 @@ def test_calls_beyond_the_budget_fail_what_is_fine_otherwise(runner: Runner) -> 
         ({"mode": "report"}, "no mock was started in this job"),
         (
             {"mode": "report", "file": "gone.json"},
-            "file: gone.json isn't there; does a step before write it, as pytest does with `--fal-",
+            "gone.json: no such file or directory; `falkit run --report gone.json` or `pytest --",
         ),
         ({"mode": "stop"}, "mode: 'stop' is none"),
         (
             {"mode": "start", "baseline": "known.toml"},
-            "baseline: mode: start has no use for it; give it to a step with mode: run or report",
+            "baseline: mode: start has no use for it; give it to mode: run or report",
         ),
         (
             {"mode": "report", "budget": "1.00"},
-            "budget: mode: report has no use for it; give it to a step with mode: run or start, or",
+            "budget: mode: report has no use for it; give it to mode: run or start",
         ),
     ],
 )
