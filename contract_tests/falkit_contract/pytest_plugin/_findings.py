@@ -192,8 +192,13 @@ def remarks(tests: Mapping[str, Mapping[str, Any]]) -> list[str]:
     told = (one for test in tests.values() for one in test.get("fal_reports", ()))
     report = joined("", map(Report.read, told))
     number, price = not_done(report)
-    were = f"{count(number, 'job')} {'was' if number == 1 else 'were'} not done when the test ended"
-    return [*([f"{were}, and would cost {price} more"] if number else []), *untried(report)]
+    ended = (
+        "was not done when its test ended"
+        if number == 1
+        else "were not done when their tests ended"
+    )
+    left = f"{count(number, 'job')} {ended}, and would cost {price} more"
+    return [*([left] if number else []), *untried(report)]
 
 
 def as_properties(properties: Iterable[tuple[str, object]]) -> list[tuple[str, object]]:

@@ -30,7 +30,7 @@ from falkit_mock.service.spend import Spend, said, sums_here
 from falkit_spec import Catalog
 from falkit_spec.facts import dollars
 from falkit_spec.findings import Report
-from falkit_spec.reports.words import handed as handed_lines
+from falkit_spec.reports.words import handed as handed_lines, not_done
 
 _REQUEST = re.compile(r"/requests/[^/?,; ]+")
 _DIGITS = re.compile(r"[0-9]+")
@@ -204,7 +204,7 @@ class Summary:
             spend, requests, jobs = (
                 Spend.read(report.spend),
                 _numbers(report.requests),
-                _numbers(report.jobs),
+                {**_numbers(report.jobs), "not done": not_done(report)[0]},
             )
         first = [_counted(requests["total"], "request", {"failed": requests["failed"]}, ", ")]
         first += self._jobs_line(jobs, spend, sums)
@@ -242,7 +242,7 @@ class Summary:
         price = said(spend.cost)
         if refused := sums.whole().refused:
             price += f", {dollars(refused)} of it for what a model refused after its run"
-        kinds = {kind: jobs.get(kind, 0) for kind in ("done", "failed", "cancelled")}
+        kinds = {kind: jobs.get(kind, 0) for kind in ("done", "failed", "cancelled", "not done")}
         return [_counted(jobs["total"], "job", kinds, ": "), f"would have cost {price}"]
 
     def _cost_lines(self, spend: Spend) -> list[str]:

@@ -112,13 +112,18 @@ class Watcher:
     def take(self, report: Report) -> None:
         """Add a report of mocks that others had, which they hand over; raise SpecError."""
         # Lazy: nobody may hand anything over.
-        from falkit_spec.reports.adding import bounded, joined, taken
+        from falkit_spec.reports.adding import taken
 
         one = taken(report)
-        before = () if self.handed is None else (self.handed,)
-        self.handed = bounded(joined("", (*before, one)))
+        self._keep(one)
         for finding in one.findings:
             self._service.events.emit(FindingMade(finding))
+
+    def _keep(self, report: Report) -> None:
+        from falkit_spec.reports.adding import bounded, joined
+
+        before = () if self.handed is None else (self.handed,)
+        self.handed = bounded(joined("", (*before, report)))
 
     @property
     def looking(self) -> Looking:
@@ -135,7 +140,7 @@ class Watcher:
         if self._front is not None and self._looking is not None:
             self._front.looking.take(self._looking)
         if self._front is not None and self.handed is not None:
-            self._front.take(self.handed)
+            self._front._keep(self.handed)
 
 
 class Front(Watcher):

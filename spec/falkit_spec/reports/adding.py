@@ -77,12 +77,17 @@ def taken(report: Report) -> Report:
         "requests": report.requests.get("total", 0),
         "jobs": report.jobs.get("total", 0),
     }
-    own = {"findings": [*map(_cut, report.findings)], "problems": [*map(plain, report.problems)]}
-    untried = [plain(one, _LENGTH) for one in report.untried]
-    # Entries of a baseline of its own are no matter of another's.
-    return bounded(
-        replace(report, **own, spend=spend, untried=untried, unmatched=[], handed=[told])
+    own = replace(
+        report,
+        findings=[*map(_cut, report.findings)],
+        problems=[*map(plain, report.problems)],
+        spend=spend,
+        untried=[plain(one, _LENGTH) for one in report.untried],
+        # Entries of a baseline of its own are no matter of another's.
+        unmatched=[],
+        handed=[told],
     )
+    return bounded(own)
 
 
 def bounded(report: Report) -> Report:

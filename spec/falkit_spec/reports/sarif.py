@@ -32,8 +32,8 @@ def as_sarif(report: Report) -> str:
     if len(findings) > _MOST:
         left = f"{len(findings) - _MOST:,} findings are left out; --format json has them all"
         told.append(left)
-    notices: list[JSON] = [{"level": "error", "message": {"text": plain(text)}} for text in told]
-    notices += [{"level": "note", "message": {"text": line}} for line in remarks(report)]
+    notices = [_notice("error", text) for text in told]
+    notices += [_notice("note", line) for line in remarks(report)]
     driver: Object = {
         "name": "falkit",
         "semanticVersion": _version(),
@@ -45,7 +45,7 @@ def as_sarif(report: Report) -> str:
             {
                 "commandLine": plain(report.command) or "falkit",
                 "executionSuccessful": not report.problems,
-                "toolExecutionNotifications": notices,
+                "toolExecutionNotifications": [*notices],
             }
         ],
         "columnKind": "unicodeCodePoints",
@@ -54,6 +54,10 @@ def as_sarif(report: Report) -> str:
     }
     schema = "https://json.schemastore.org/sarif-2.1.0.json"
     return json.dumps({"$schema": schema, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+def _notice(level: str, text: str) -> Object:
+    return {"level": level, "message": {"text": plain(text)}}
 
 
 def _rule(kind: FindingKind) -> Object:

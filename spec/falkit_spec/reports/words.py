@@ -144,7 +144,7 @@ def cost(report: Report) -> str:
     said = in_words(total, unknown if isinstance(unknown, int) else 0)
     more = over(budget, total) if budget is not None else ""
     open_jobs, price = not_done(report)
-    due = f"and {price} more once all are done" if open_jobs else ""
+    due = f"plus {price} for what isn't done" if open_jobs else ""
     return ", ".join(filter(None, (f"would have cost {said}", more, due)))
 
 
