@@ -296,6 +296,11 @@ import httpx
 def test_three(fal_mock):
     url, body = "https://queue.fal.run/{T2V}", {{"input": {{"prompt": "Rain"}}}}
     assert httpx.post(url, json=body, headers={{"Authorization": "Key a"}}).is_success
+
+
+def test_four(fal_mock):
+    url, body = "https://fal.run/{T2V}", {{"prompt": "Rain"}}
+    assert httpx.post(url, json=body, headers={{"Authorization": "Key a"}}).is_success
 """
 
 
@@ -331,8 +336,9 @@ def test_a_mock_around_the_run_knows_which_test_made_a_finding(
         # In a mock of the test's own.
         "input-wrapper": "test_own.py::test_three",
     }
-    assert report.requests == {"total": 4 + 1 + 1, "failed": 1}
-    assert (report.jobs["total"], report.not_done["jobs"], report.tests) == (2, 2, 1)
+    assert report.requests == {"total": 4 + 1 + 1 + 1, "failed": 1}
+    assert (report.jobs["total"], report.not_done["jobs"], report.tests) == (3, 2, 2)
+    assert report.spend["cost"] == "0.36"
     answers: list[Reply] = []
     # It is no longer there, or isn't a mock, which is no matter of the tests'.
     assert pytest.main(words) == 0
