@@ -6,8 +6,10 @@ clean: it ends with NOT_LOOKED, an annotation, and a summary that says so.
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -123,8 +125,8 @@ class Files:
         """Return the options that have falkit write them; `name` is what it calls them."""
         return [f"{name}={file}" for file in self._wanted]
 
-    def conclude(self, job: Job) -> dict[str, Any] | None:
-        """Write annotations, the job's summary and outputs; return the report if there is one."""
+    def conclude(self, job: Job, lines: str = "") -> dict[str, Any] | None:
+        """Write annotations, outputs, a summary with the lines that ran; return the report."""
         try:
             told: dict[str, Any] = json.loads(self.json.read_text("utf-8"))
             summary = self.summary.read_text("utf-8")
@@ -132,6 +134,9 @@ class Files:
         except (OSError, ValueError):
             return None
         print(f"\n{annotations}", end="", flush=True)
+        if lines:
+            shown = f"\n<pre>\n{html.escape(lines.strip())}\n</pre>\n"
+            summary = re.sub(r"\n<sub>.*</sub>\s*\Z", "", summary) + shown
         counts, result = told["counts"], "clean"
         if not told["requests"].get("total"):
             result = "not-called"
@@ -164,12 +169,12 @@ def main() -> int:
         "report": (report, ["run", "options", "budget"]),
     }
     try:
-        mode = job.input("mode")
-        if mode not in modes:
+        if (mode := job.input("mode")) not in modes:
             raise NotLooked(f"mode: {mode!r} is none; give run, start or report")
         act, useless = modes[mode]
         for name in filter(job.input, useless):
-            raise NotLooked(f"{name}: mode: {mode} has no use for it; give it to another, or none")
+            takes = " or ".join(one for one, (_, none) in modes.items() if name not in none)
+            raise NotLooked(f"{name}: mode: {mode} has no use for it; give it to mode: {takes}")
         return act(job)
     except Exception as error:
         # Whatever it is, nothing is clean.
@@ -202,8 +207,7 @@ def install(job: Job) -> None:
             why = f"`{shlex.join(command)}` ended with {code}; its words are in the log"
             raise NotLooked(f"falkit can't be installed: {why}")
     print("::endgroup::", flush=True)
-    program = shutil.which("falkit", path=str(programs))
-    if program is None:
+    if (program := shutil.which("falkit", path=str(programs))) is None:
         raise NotLooked(f"install: {wanted[0]} brings no command falkit")
     # The command alone: on the path, the environment's folder would bring its Python, too.
     job.commands.mkdir()
@@ -218,8 +222,7 @@ def install(job: Job) -> None:
 
 def run(job: Job) -> int:
     """Have a mock around the lines in `run`; return falkit's exit code, or theirs."""
-    lines = job.inputs.get("INPUT_RUN", "")
-    if not lines.strip():
+    if not (lines := job.inputs.get("INPUT_RUN", "")).strip():
         raise NotLooked("run: there is nothing to run; give it lines of bash, or mode: start")
     install(job)
     files = Files(job)
@@ -229,10 +232,9 @@ def run(job: Job) -> int:
     script.write_text(f"{lines}\n", "utf-8", newline="\n")
     shell = shutil.which("bash", path=job.environ["PATH"]) or "bash"
     around = [job.command(), "run", *files.options("--report"), *options, "--"]
-    code = subprocess.run(
-        [*around, shell, "-eo", "pipefail", script.as_posix()], env=job.environ
-    ).returncode
-    if files.conclude(job) is None:
+    command = [*around, shell, "-eo", "pipefail", script.as_posix()]
+    code = subprocess.run(command, env=job.environ).returncode
+    if files.conclude(job, lines) is None:
         # Asked again with nothing to run, it says why at once.
         ended = job.falkit(*around[1:], sys.executable, "-c", "")
         why = last_words(ended.stderr) if ended.returncode else "see the log"
@@ -339,9 +341,8 @@ def _reported(job: Job, files: Files, *of: str) -> int:
     options = [*files.options("--out"), *job.given("fail-on", "baseline")]
     # Without a key it is of all tenants.
     ended = job.falkit("report", *options, *of, FAL_KEY="")
-    told = files.conclude(job)
-    if told is None:
-        raise NotLooked(f"there is no report: {last_words(ended.stderr)}")
+    if (told := files.conclude(job)) is None:
+        raise NotLooked(last_words(ended.stderr).removeprefix("can't look: "))
     # The mock's own, which fails whatever `fail-on` says.
     spend = told["spend"]
     over = Decimal(spend.get("cost", "0")) > Decimal(spend.get("budget") or "Infinity")

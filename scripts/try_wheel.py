@@ -78,6 +78,8 @@ def use(wheel: Path, folder: Path) -> None:
     subprocess.run([*falkit, "--version"], check=True)
     listed = subprocess.check_output([*falkit, "spec", "list"], text=True)
     assert "fal-ai/ltx-2/image-to-video/fast" in listed, listed
+    explained = subprocess.check_output([*falkit, "explain", "whole-id-url"], text=True)
+    assert "{app}/requests/{rid}" in explained, "the pages of docs/ are missing"
     serve = [*falkit, "serve", "--port", "0", "--timing", "instant"]
     with subprocess.Popen(
         serve, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

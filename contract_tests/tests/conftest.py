@@ -42,9 +42,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Crashes())
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Have tests that share a fixture of their module run in one process, which makes it once."""
-    for item in items:
+    for item in items if config.pluginmanager.has_plugin("xdist") else ():
         # Of what has no fixtures, such as a Hypothesis state machine, there is none to share.
         info = getattr(item, "_fixtureinfo", None)
         made = () if info is None else (each[-1] for each in info.name2fixturedefs.values() if each)

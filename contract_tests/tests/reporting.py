@@ -39,6 +39,7 @@ def full() -> Report:
             request_id="019b76da-a801-74c7-aab7-01d3c98e3dee",
             key="falkit",
             test="tests/test_video.py::test_polls[a]",
+            line=7,
             client="python-httpx/0.28.1",
             times=12,
         ),

@@ -107,6 +107,8 @@ def test_nothing_to_judge_is_not_fine() -> None:
     refused = {"endpoint_id": T2V, "input": {}, "outcome": {"status_code": 422}}
     Path("refused.json").write_text(json.dumps(refused))
     assert code_of("check", "refused.json") == 3
+    Path("empty").mkdir()
+    assert code_of("doctor", "empty") == 3
 
 
 def test_the_page_has_all_of_them() -> None:

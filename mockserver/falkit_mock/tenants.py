@@ -43,7 +43,7 @@ TENANT_HEADER = b"x-falkit-tenant"
 _REFUSAL = "falkit.refusal"
 # What is the same for all: the control API's operations without a key, and those that take none.
 _SHARED = (
-    *("index", "document", "health", "gateway", "faults", "spend", "report"),
+    *("index", "document", "health", "gateway", "faults", "spend", "report", "takeReport"),
     *("endpoints", "endpoint", "endpointCombinations", "checkInput", "openPage"),
 )
 _KEYLESS = tuple(f"{CONTROL}{path}" for path in ("", "/", "/openapi.json", "/gateway", "/tenants"))

@@ -45,6 +45,14 @@ def finding_kinds() -> Mapping[str, FindingKind]:
 _DIGITS = re.compile(r"[0-9]+")
 
 
+def fingerprint_of(code: str, path: str, subject: str, seen: str) -> str:
+    """Return the fingerprint of a finding of which these are known, as `Finding` has them."""
+    parts = (code, path, subject, _DIGITS.sub("0", seen))
+    # A half of a character, which a program may send in JSON, has no bytes.
+    told = "\n".join(parts).encode(errors="backslashreplace")
+    return hashlib.sha256(told).hexdigest()[:16]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that is wrong, and how often it was seen."""
@@ -57,8 +65,9 @@ class Finding:
     subject: str = ""
     """What it is about: an endpoint's id, a host, or a receiver's URL."""
     path: str = ""
-    """The file in which it was read, and the line; empty and 0 where a running program was seen."""
+    """The file in which it was read; empty where a running program was seen."""
     line: int = 0
+    """The line of it, or of the test's file where there is no path; 0 where it isn't known."""
     request_id: str | None = None
     """Of the first time that it was seen, like all below."""
     key: str = ""
@@ -80,10 +89,7 @@ class Finding:
 
         Lines, numbers and tests don't count, since they move.
         """
-        parts = (self.kind.code, self.path, self.subject, _DIGITS.sub("0", self.seen))
-        # A half of a character, which a program may send in JSON, has no bytes.
-        told = "\n".join(parts).encode(errors="backslashreplace")
-        return hashlib.sha256(told).hexdigest()[:16]
+        return fingerprint_of(self.kind.code, self.path, self.subject, self.seen)
 
     def to_json(self) -> dict[str, JSON]:
         """Return it with what its kind says of it."""
@@ -134,6 +140,16 @@ class Report:
     """As `GET /__falkit/spend` has it."""
     unmatched: list[str] = field(default_factory=list[str])
     """Entries of a baseline that nothing matches any more."""
+    not_done: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+    """The `jobs` that were queued or running still, and what they'd cost besides, as in `spend`."""
+    untried: list[str] = field(default_factory=list[str])
+    """Receivers that took webhooks and were sent no forged copy."""
+    tests: int = 0
+    """How many tests had the mocks that it is of, where they had their own."""
+    handed: list[Mapping[str, JSON]] = field(default_factory=list[Mapping[str, JSON]])
+    """Of each report that others handed over, and that is in this one: `command`, `tests`,
+    `requests` and `jobs`.
+    """
 
     def counts(self) -> dict[Severity, int]:
         """Return how many findings of each severity no baseline accepts."""
@@ -158,6 +174,10 @@ class Report:
             "requests": {**self.requests},
             "jobs": {**self.jobs},
             "spend": {**self.spend},
+            "not_done": {**self.not_done},
+            "untried": [*self.untried],
+            "tests": self.tests,
+            "handed": [{**one} for one in self.handed],
             # Whoever reports a mock has no baseline.
             **({"unmatched": [*self.unmatched]} if self.unmatched else {}),
         }
@@ -167,4 +187,7 @@ class Report:
         """Return what `to_json` told; raise KeyError or TypeError for anything else."""
         findings = [Finding.read(one) for one in told["findings"]]
         more = {name: told[name] for name in ("problems", "requests", "jobs", "spend")}
-        return cls(told["command"], findings, **more, unmatched=told.get("unmatched", []))
+        # What reports of before don't have.
+        newer = ("unmatched", "not_done", "untried", "tests", "handed")
+        more |= {name: told[name] for name in newer if name in told}
+        return cls(told["command"], findings, **more)

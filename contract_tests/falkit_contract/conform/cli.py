@@ -17,7 +17,7 @@ from falkit_contract import BadArgument
 from falkit_contract.conform.checks import Check, chosen
 from falkit_contract.conform.probe import Setup
 from falkit_contract.conform.receiving import Receiver
-from falkit_contract.conform.report import as_json, as_junit, as_text, exit_code, summary
+from falkit_contract.conform.report import FORMATS, as_json, as_text, exit_code, summary
 from falkit_contract.conform.running import (
     ENDPOINT,
     LIVE_ENDPOINT,
@@ -28,6 +28,7 @@ from falkit_contract.conform.running import (
 )
 from falkit_contract.conform.target import KEY, QUEUE, Asking, By, Target, Unreachable
 from falkit_spec.cli.options import document_options, read_catalog
+from falkit_spec.cli.reporting import target_of, write_out
 from falkit_spec.errors import UnknownEndpoint
 from falkit_spec.findings import NOT_LOOKED
 from falkit_spec.types import JSON, Object
@@ -36,7 +37,7 @@ _EPILOG = """\b
 Examples:
   falkit conform --target http://127.0.0.1:4325
   falkit conform --target http://127.0.0.1:3000/api/fal/proxy --by header
-  falkit conform --target http://127.0.0.1:4325 --only queue.cancel
+  falkit conform --target http://127.0.0.1:4325 --only queue.cancel --out conform.xml
   falkit conform --live --budget 1.00
 
 \b
@@ -76,8 +77,9 @@ _WAYS = [way for way in get_args(By) if way != "fal"]
 @click.option("--live", is_flag=True, help="Try fal itself: FAL_KEY's account pays.")
 @click.option("--budget", metavar="USD", help="What --live may cost at most.")
 @click.option("--json", "json_output", is_flag=True, help="Print the verdicts as JSON.")
-@click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-              help="Write the verdicts as JUnit's XML, too.")  # fmt: skip
+@click.option("--out", "outs", multiple=True, metavar="FILE|FORMAT:FILE",
+              help="Write the verdicts to a file, too: .txt, .json or .xml (JUnit); may be given "
+              "more than once.")  # fmt: skip
 def conform(
     target: str | None,
     by: str,
@@ -95,7 +97,7 @@ def conform(
     live: bool,
     budget: str | None,
     json_output: bool,
-    junit: Path | None,
+    outs: tuple[str, ...],
 ) -> None:
     """Try whether a server keeps what fal promises.
 
@@ -109,6 +111,7 @@ def conform(
             for one in checks:
                 click.echo(f"{one.id:<28} {one.promise} (wire.md {one.section})")
             return
+        written = [_out(out) for out in outs]
         tried, most = _target(target, cast("By", by), headers, key, live, budget)
         catalog = read_catalog(documents, as_of)
         model = catalog.get(endpoint or (LIVE_ENDPOINT if live else ENDPOINT))
@@ -124,15 +127,21 @@ def conform(
     except UnknownEndpoint as error:
         raise click.UsageError(f"--endpoint: {error}") from None
     if json_output:
-        click.echo(as_json(verdicts, setup))
+        click.echo(as_json(verdicts, setup), nl=False)
     else:
         click.echo(summary(verdicts))
-    if junit is not None:
-        try:
-            junit.write_text(as_junit(verdicts, setup), encoding="utf-8")
-        except OSError as error:
-            raise click.UsageError(f"--junit is {str(junit)!r}: {error.strerror}") from None
+    for form, out in written:
+        write_out("--out", out, FORMATS[form](verdicts, setup))
     sys.exit(exit_code(verdicts))
+
+
+def _out(word: str) -> tuple[str, str]:
+    """Return the format and the file that FILE or FORMAT:FILE names."""
+    form, out = target_of("--out", word)
+    if form not in FORMATS:
+        fix = "give .txt, .json or .xml"
+        raise click.UsageError(f"--out: {word!r}: verdicts can't be written as {form}; {fix}")
+    return form, out
 
 
 def _run(checks: list[Check], setup: Setup, *, quiet: bool) -> list[Verdict]:
@@ -233,7 +242,8 @@ def _reach(target: Target) -> None:
     try:
         asking.send("GET", f"https://{QUEUE}/", {})
     except Unreachable as error:
-        click.echo(f"falkit: can't look: {error}", err=True)
+        fix = "is there a network?" if target.live else "start the server, or correct --target"
+        click.echo(f"falkit: can't look: {error}; {fix}", err=True)
         sys.exit(NOT_LOOKED)
     finally:
         asking.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from falkit_contract.conform.probe import Setup
 from falkit_contract.conform.running import Said, Verdict
@@ -72,10 +72,8 @@ def as_json(verdicts: Sequence[Verdict], setup: Setup) -> str:
     spent: dict[str, JSON] = {"jobs": setup.ledger.jobs}
     if setup.target.live:
         spent["spent_usd_at_most"] = float(setup.ledger.spent)
-    return json.dumps(
-        {**head, **spent, "counts": {said: counts[said] for said in _SHOWN}, "checks": checks},
-        indent=2,
-    )
+    told = {**head, **spent, "counts": {said: counts[said] for said in _SHOWN}, "checks": checks}
+    return json.dumps(told, indent=2) + "\n"
 
 
 def as_junit(verdicts: Sequence[Verdict], setup: Setup) -> str:
@@ -84,6 +82,18 @@ def as_junit(verdicts: Sequence[Verdict], setup: Setup) -> str:
     told = {"target": setup.target.url, "endpoint": setup.endpoint.id}
     return junit("falkit conform", cases, told)
 
+
+def as_page(verdicts: Sequence[Verdict], setup: Setup) -> str:
+    """Return all verdicts as they are printed."""
+    return "\n".join([*map(as_text, verdicts), summary(verdicts), ""])
+
+
+FORMATS: dict[str, Callable[[Sequence[Verdict], Setup], str]] = {
+    "text": as_page,
+    "json": as_json,
+    "junit": as_junit,
+}
+"""What writes each format, by its name in `falkit_spec.reports`."""
 
 _TAGS: dict[Said, str] = {
     "failed": "failure",

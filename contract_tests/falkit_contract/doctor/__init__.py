@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from falkit_contract.doctor._files import PYTHON, find_files
+from falkit_contract.doctor._files import PYTHON, find_files, names_fal
 from falkit_contract.doctor._javascript import read_javascript
 from falkit_contract.doctor._javascript_tokens import UnreadableError
 from falkit_contract.doctor._python import read_python
@@ -20,8 +20,11 @@ from falkit_contract.doctor._wire import judge, keys_in
 from falkit_spec.findings import Finding, finding_kinds
 
 _IGNORE = re.compile(r"falkit:\s*ignore\s+([\w-]+(?:\s*,\s*[\w-]+)*)")
-# What JavaScript must have in it to be more than a program that calls fal.
-_MOCKS = re.compile(r"\b(nock|msw|vi|jest|vitest|mock\w*|Mock\w*|createHmac)\b|\.route\(|fetch\(")
+# What JavaScript must have in it to have a mock of fal, or a call of it that is read.
+_MOCKS = re.compile(
+    r"\b(nock|msw|vi|jest|vitest|mock\w*|Mock\w*|createHmac)\b|\.route\(|fetch\("
+    r"|\b(axios|got|ky)\.\w+\("
+)
 _TOO_DEEP = "it is nested too deeply"
 
 
@@ -34,6 +37,8 @@ class Diagnosis:
     problems: list[str] = field(default_factory=list[str])
     looked_at: int = 0
     """Files of which it was looked whether they have to do with fal."""
+    naming: int = 0
+    """Those of them that name fal."""
     with_mocks: int = 0
     """Files that mock fal or its client."""
 
@@ -42,8 +47,14 @@ def diagnose(paths: Iterable[Path]) -> Diagnosis:
     """Read the tests in folders and files; what can't be read becomes a problem."""
     found = find_files(paths)
     diagnosis = Diagnosis(problems=found.problems, looked_at=found.looked_at)
+    if not found.looked_at and not found.problems:
+        why = (
+            "there is no file of Python, JavaScript or TypeScript here; name a folder that has some"
+        )
+        diagnosis.problems.append(why)
     read: list[tuple[Path, str, Facts]] = []
     for path, text in found.files:
+        diagnosis.naming += names_fal(text)
         facts = _facts(path, text, diagnosis)
         if facts is not None:
             read.append((path, text, facts))

@@ -52,8 +52,8 @@ def doctor(
     A line with `falkit: ignore CODE` in a comment, on it or above it, is left out.
 
     Exits with 1 if something is wrong (with env: if a client doesn't reach the mock); else with
-    3 if something couldn't be looked at; else with 0. With --format sarif or github, a pull request
-    shows it at the lines.
+    3 if something couldn't be looked at, or no file was there; else with 0. With --format sarif
+    or github, a pull request shows it at the lines.
     """
     if paths == (Path("env"),):
         _env(as_json, control_token)
@@ -72,14 +72,18 @@ def doctor(
     )
     if as_json:
         reporting.form = None
-    code = reporting.finish(
-        report, files=True, of=f"{counted(found.with_mocks, 'file')} with mocks of fal"
-    )
+    read = counted(found.looked_at, "file")
+    of = f"{read} read, {found.naming:,} naming fal, {found.with_mocks:,} with mocks of it"
+    code = reporting.finish(report, files=True, of=of)
     if as_json:
-        told: Object = {"files": found.looked_at, "with_mocks": found.with_mocks}
+        told: Object = {"files": found.looked_at, "naming_fal": found.naming}
+        told["with_mocks"] = found.with_mocks
         told |= dict(report.counts().items())
         told["findings"] = [_told(one) for one in report.findings]
         click.echo(json.dumps({**told, "problems": [*found.problems]}, indent=2))
+    if found.naming and not found.with_mocks:
+        why = "what a program calls is judged by `falkit run -- COMMAND`, here only by URLs in full"
+        click.echo(f"falkit: no mock of fal was found; {why}", err=True)
     sys.exit(code)
 
 

@@ -63,6 +63,11 @@ def find_files(paths: Iterable[Path]) -> Found:
     return found
 
 
+def names_fal(text: str) -> bool:
+    """Tell whether a file names fal, and not only what mocks any host."""
+    return _FAL.search(text.encode(errors="replace")) is not None
+
+
 def _walk(folder: Path, found: Found, depth: int) -> Iterator[Path]:
     try:
         with os.scandir(folder) as entries:

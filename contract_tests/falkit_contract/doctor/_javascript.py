@@ -33,6 +33,8 @@ _SETS_VALUE = re.compile(r"(.*\.)?mock(Resolved|Return)Value(Once)?")
 _SIGNATURE = re.compile(r"x-fal-(webhook-)?signature", re.I)
 _ADAPTER = re.compile(r"\w+\.on(Get|Post|Put|Delete|Any)")
 _OWN_SERVER = re.compile(r"""\bserver\b[^'"\n]{0,80}['"][^'"\n]*(msw|mock)[^'"\n]*['"]""", re.I)
+_FETCHES = ("fetch", "globalThis.fetch", "window.fetch")
+_CLIENTS = ("axios", "got", "ky")
 _LETS_OUT = ("bypass", "warn")
 
 
@@ -296,16 +298,22 @@ class _Reader:
         )
 
     def _of_fetch(self, call: Call) -> None:
-        """Note a body that the file sends to fal by itself."""
-        if call.name not in ("fetch", "axios.post"):
-            return
+        """Note what the file calls of fal by itself."""
+        library, _, method = call.name.rpartition(".")
+        fetched = call.name in _FETCHES
         url = text_of(self._value(call, 0)) or ""
+        if not (fetched or (library in _CLIENTS and method in _METHODS)) or locate(url) is None:
+            return
         sent = self._value(call, 1)
-        if call.name == "fetch":
+        if fetched:
             settings = fields_of(sent)
+            named = settings.values.get("method") if settings else None
+            known = sent is None or (settings is not None and settings.complete)
+            method = text_of(named) or "" if named else "get" if known else ""
             sent = settings.values.get("body") if settings else None
-        if sent is not None and locate(url):
-            self.facts.calls.append(Route(call.line, "POST", url, expects=sent))
+        elif method in ("get", "delete", "head"):
+            sent = None
+        self.facts.calls.append(Route(call.line, method.upper(), url, expects=sent))
 
     def _of_header(self, call: Call) -> None:
         """Note a header of fal's webhooks that is set to an HMAC, as supertest sets it."""

@@ -56,6 +56,12 @@ _MAKERS: dict[str, Library] = {
     "aioresponses": "aioresponses",
 }
 _MODULES: dict[str, Library] = {"respx": "respx", "respx.mock": "respx", "responses": "responses"}
+# Modules that call, and what makes clients. Of any other receiver `get` may be a dictionary's.
+_CALLING = ("httpx", "requests")
+_CLIENTS = (
+    *("httpx.Client", "httpx.AsyncClient", "Client", "AsyncClient"),
+    *("requests.Session", "requests.session", "Session", "aiohttp.ClientSession", "ClientSession"),
+)
 _SET_LATER = ("return_value", "side_effect")
 _ROUTES = ("route", "request", "add", "add_response", "add_callback", "register_uri")
 
@@ -276,14 +282,36 @@ class Routes:
         return None
 
     def _of_call(self, call: ast.Call, scope: Scope) -> None:
-        """Note a body that the file sends to fal by itself."""
+        """Note what the file calls of fal by itself."""
         attr = call.func.attr if isinstance(call.func, ast.Attribute) else ""
-        body = next((one.value for one in call.keywords if one.arg == "json"), None)
-        if attr in ("post", "request") and body is not None and call.args:
-            url = text_of(evaluate(call.args[-1 if attr == "request" else 0], scope)) or ""
-            if locate(url):
-                sent = evaluate(body, scope)
-                self._facts.calls.append(Route(call.lineno, "POST", url, expects=sent))
+        named = attr in ("request", "stream")
+        words = {one.arg: one.value for one in call.keywords if one.arg}
+        # A method's name stands before the URL.
+        rest = call.args[1:] if named else call.args
+        given = rest[0] if rest else words.get("url")
+        if not (named or attr in _METHODS) or given is None:
+            return
+        body = words.get("json") if attr in ("post", "request") else None
+        if body is None and not self._calls(call.func, scope):
+            return
+        url = text_of(evaluate(given, scope)) or ""
+        if locate(url):
+            first = call.args[0] if named and call.args else words.get("method")
+            method = text_of(evaluate(first, scope)) or "" if named else attr
+            sent = None if body is None else evaluate(body, scope)
+            self._facts.calls.append(Route(call.lineno, method.upper(), url, expects=sent))
+
+    def _calls(self, function: ast.expr, scope: Scope) -> bool:
+        """Tell whether a function is one of a library or client that sends requests."""
+        node = function.value if isinstance(function, ast.Attribute) else function
+        found = scope.find(node.id) if isinstance(node, ast.Name) else None
+        if found is not None:
+            made = found[0]
+            return isinstance(made, ast.Call) and dotted(made.func) in _CLIENTS
+        name = dotted(node)
+        return (name in _CALLING and name in self._imported) or (
+            isinstance(node, ast.Call) and name in _CLIENTS
+        )
 
 
 def _fixtures(tree: ast.Module) -> Iterator[tuple[str, Library]]:

@@ -77,7 +77,7 @@ class Facts:
     """What one file has to do with fal."""
 
     routes: list[Route] = field(default_factory=list[Route])
-    # Bodies that the file sends to fal itself: a method, a URL and a body.
+    # What the file calls of fal by itself: a method, a URL, and a body if there is one.
     calls: list[Route] = field(default_factory=list[Route])
     # Objects that belong to no route.
     objects: list[Value] = field(default_factory=list[Value])

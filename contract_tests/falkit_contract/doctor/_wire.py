@@ -68,6 +68,8 @@ class Place:
     shown: str
     whole_id: bool = False
     response: bool = False
+    known: bool = True
+    """Whether all of its path is: what isn't may be of several segments, such as a request's."""
 
 
 def locate(url: str) -> Place | None:
@@ -89,7 +91,7 @@ def locate(url: str) -> Place | None:
         if not segments or ANY in path:
             return Place("queue", shown)
         invented = segments[-1] in ("status", "cancel", "response", "result")
-        return Place("invented" if invented else "submit", shown)
+        return Place("invented" if invented else "submit", shown, known=PART not in path)
     at = segments.index("requests")
     known = [part for part in segments[:at] if PART not in part and ANY not in part]
     most = 3 if segments[0] in _NAMESPACES else 2
@@ -114,9 +116,8 @@ def judge(facts: Facts) -> Iterator[Seen]:
     for route in facts.routes:
         yield from _of_route(route)
     for call in facts.calls:
-        place = locate(call.url)
-        if place is not None and _is_model(place) and _wraps(call.expects):
-            yield "input-wrapper", call.line, f"sent to {place.shown}"
+        if (place := locate(call.url)) is not None:
+            yield from _of_call(place, call)
     for value in facts.objects:
         yield from _of_object(value, facts)
     yield from _of_media(facts)
@@ -148,6 +149,14 @@ def _of_route(route: Route) -> Iterator[Seen]:
             yield from _of_reply(place, route.method, reply, body, at)
 
 
+def _of_call(place: Place, call: Route) -> Iterator[Seen]:
+    if _is_model(place) and _wraps(call.expects):
+        yield "input-wrapper", call.line, f"sent to {place.shown}"
+    yield from _of_url(place, call)
+    if place.kind == "cancel" and call.method not in ("", "PUT"):
+        yield "cancel-reply", call.line, f"{call.method} {place.shown}: another method than PUT"
+
+
 def _variants(body: Value) -> Iterator[Value]:
     """Yield what a body may be, once for each status that it may have."""
     for one in options(body):
@@ -166,7 +175,10 @@ def _of_url(place: Place, route: Route) -> Iterator[Seen]:
         yield "whole-id-url", route.line, place.shown
     if place.response:
         yield "response-url", route.line, place.shown
-    if place.kind == "invented" or (place.kind == "submit" and route.method in ("GET", "PUT")):
+    invented = place.kind == "invented" or (
+        place.kind == "submit" and route.method in ("GET", "PUT", "DELETE")
+    )
+    if invented and place.known:
         yield "invented-url", route.line, place.shown
 
 
@@ -263,7 +275,7 @@ def _of_urls_within(fields: Fields) -> Iterator[Seen]:
             yield "whole-id-url", value.line, f"{name}: {place.shown}"
         if place.response:
             yield "response-url", value.line, f"{name}: {place.shown}"
-        if place.kind in ("invented", "submit"):
+        if place.kind in ("invented", "submit") and place.known:
             yield "invented-url", value.line, f"{name}: {place.shown}"
 
 

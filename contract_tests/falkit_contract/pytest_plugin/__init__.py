@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from falkit import InProcess
     from falkit_contract.pytest_plugin._server import FalServer as FalServer, MakeServer
     from falkit_contract.pytest_plugin._servers import Door, Servers
+    from falkit_contract.pytest_plugin._told import Told
     from falkit_contract.pytest_plugin._used import Used
 
 _MARKER = (
@@ -26,6 +27,8 @@ _MARKER = (
     "calls may cost, whether what fal passes over in silence fails it, and codes of findings that "
     "it asks for"
 )
+# Properties of a test that are told to this plugin alone.
+_TOLD = frozenset(("fal_findings", "fal_reports"))
 # Where a run's servers are asked for; by which door workers of pytest-xdist ask for them; and the
 # mocks that a test uses.
 _SERVERS: pytest.StashKey[Servers] = pytest.StashKey()
@@ -53,14 +56,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known, and add up what the tests would have cost, and have done wrong."""
     config.addinivalue_line("markers", _MARKER)
+    url = os.environ.get("FALKIT_BASE_URL")
+    if url:
+        # In workers of pytest-xdist, too: what their tests found is wanted whole.
+        config.option.fal_hands_over = True
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(_Run(config), "falkit-run")
-        # Of tests that run at the same time nobody could tell which one makes a request.
-        url = os.environ.get("FALKIT_BASE_URL")
-        if url and config.getoption("dist", "no") == "no":
+        around: Told | None = None
+        if url:
             from falkit_contract.pytest_plugin._told import Told
 
-            config.pluginmanager.register(Told(url), "falkit-told")
+            around = Told(url)
+            # Of tests that run at the same time nobody could tell which one makes a request.
+            if config.getoption("dist", "no") == "no":
+                config.pluginmanager.register(around, "falkit-told")
+        config.pluginmanager.register(_Run(config, around), "falkit-run")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -172,11 +181,15 @@ def _mocks_of(request: pytest.FixtureRequest) -> Used:
 class _Run:
     """Adds up what tests would have cost and have done wrong, of all workers; tells at the end."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, around: Told | None) -> None:
         self._config = config
+        # The mock around the run.
+        self._around = around
         # By the test's id: its properties as Used writes them.
         self._tests: dict[str, dict[str, Any]] = {}
         self._problems: list[str] = []
+        # What is told, and no matter of the reports.
+        self._notes: list[str] = []
         update = bool(config.getoption("fal_update_baseline"))
         names = ("fal_fail_on", "fal_report", "fal_baseline")
         given = [config.getoption(name) or config.getini(name) for name in names]
@@ -192,7 +205,7 @@ class _Run:
             found = {name: value for name, value in report.user_properties if name[:4] == "fal_"}
             if found:
                 self._tests[report.nodeid] = found
-            if "fal_findings" in found or "fal_reports" in found:
+            if not _TOLD.isdisjoint(found):
                 # Other listeners show what they find there.
                 from falkit_contract.pytest_plugin._findings import as_properties
 
@@ -202,25 +215,31 @@ class _Run:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if self._writes:
-            from falkit_contract.pytest_plugin._findings import judge_of
+        around = self._around if self._tests else None
+        if not self._writes and around is None:
+            return
+        from falkit_contract.pytest_plugin._findings import judge_of
 
-            if exitstatus not in (0, 1, 5) or session.shouldfail or session.shouldstop:
-                self._problems.append("pytest ended before all tests had run")
-            if unwritten := judge_of(self._config).finish(self._tests, self._problems):
-                self._problems += unwritten
-                session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+        if exitstatus not in (0, 1, 5) or session.shouldfail or session.shouldstop:
+            self._problems.append("pytest ended before all tests had run")
+        judge = judge_of(self._config)
+        report = judge.report(self._tests, self._problems)
+        if self._writes and (unwritten := judge.finish(report)):
+            self._problems += unwritten
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+        if around is not None and (refusal := around.hand_over(report)):
+            self._notes.append(refusal)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        lines = self._problems if self._writes else []
+        lines = [*(self._problems if self._writes else ()), *self._notes]
         if self._tests:
             from falkit_contract.pytest_plugin._used import summary
 
             found: list[str] = []
-            if any("fal_findings" in one for one in self._tests.values()):
-                from falkit_contract.pytest_plugin._findings import summary as findings
+            if any(not _TOLD.isdisjoint(one) for one in self._tests.values()):
+                from falkit_contract.pytest_plugin._findings import remarks, summary as findings
 
-                found = findings(self._tests)
+                found = [*remarks(self._tests), *findings(self._tests)]
             lines = [*summary(self._tests), *found, *lines]
         if lines:
             terminalreporter.section("fal")

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -18,9 +17,9 @@ from falkit_mock.core import count
 from falkit_spec.errors import SpecError
 from falkit_spec.findings import FailOn, Finding, Report, Severity, merged
 from falkit_spec.reports import FORMATS, Format, format_of, write
+from falkit_spec.reports.adding import joined
 from falkit_spec.reports.baseline import Entry, apply, read, save, update
-from falkit_spec.reports.words import plain, what
-from falkit_spec.types import JSON
+from falkit_spec.reports.words import not_done, plain, untried, what
 
 # How many tests the summary names, and findings of one; and how many JUnit's files have of one.
 _MOST_TESTS, _MOST_EACH, _MOST_PROPERTIES = 10, 5, 20
@@ -75,9 +74,14 @@ class Judge:
         except SpecError as error:
             raise pytest.UsageError(f"--fal-baseline: {error}") from None
 
-    def judged(self, findings: Iterable[Finding], allow: Iterable[str], test: str) -> list[Finding]:
+    def judged(
+        self, findings: Iterable[Finding], allow: Iterable[str], item: pytest.Item
+    ) -> list[Finding]:
         """Return what was found in a test without what it asks for, the worst first."""
-        own = [replace(one, test=test) for one in findings if one.kind.code not in allow]
+        # Its file's line, counted from 0.
+        _, before, _ = item.location
+        test, line = item.nodeid, 0 if before is None else before + 1
+        own = [replace(one, test=test, line=line) for one in findings if one.kind.code not in allow]
         return apply(merged(own), self._known, date.today())
 
     def check(self, findings: Iterable[Finding]) -> None:
@@ -91,15 +95,22 @@ class Judge:
             lines = [f"fal-fail-on={self._fail_on}: {codes}", *lines_of(failing, with_fal=True)]
             raise pytest.fail.Exception("\n".join(lines), pytrace=False)
 
-    def finish(self, tests: Mapping[str, Mapping[str, Any]], problems: Sequence[str]) -> list[str]:
-        """Write the reports and the baseline of a run; return what could not be written."""
-        report = Report(self._command, _all_of(tests), [*problems])
+    def report(self, tests: Mapping[str, Mapping[str, Any]], problems: Sequence[str]) -> Report:
+        """Return the report of a run, of all mocks that its tests had."""
         runs = [Report.read(one) for test in tests.values() for one in test.get("fal_reports", ())]
+        report = joined(self._command, runs)
+        report.findings = _all_of(tests)
+        report.problems = [*dict.fromkeys((*problems, *report.problems))]
         # Where nobody called, reports say so.
-        report.requests = {"total": 0, "failed": 0, **_sums(one.requests for one in runs)}
-        report.jobs = _sums(one.jobs for one in runs)
-        report.spend = _spend(one.spend for one in runs if one.spend)
-        report.problems += dict.fromkeys(problem for one in runs for problem in one.problems)
+        report.requests = {"total": 0, "failed": 0, **report.requests}
+        report.tests = len(tests)
+        if report.spend:
+            # Each test has a key of its own.
+            report.spend = {**report.spend, "keys": []}
+        return report
+
+    def finish(self, report: Report) -> list[str]:
+        """Write the reports and the baseline of a run; return what could not be written."""
         unwritten: list[str] = []
         if self.updates and self._file is not None:
             # A run may be one of some tests alone: what they don't find isn't gone.
@@ -176,6 +187,20 @@ def summary(tests: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [*lines, f"the baseline accepts {count(accepted, 'finding')}"] if accepted else lines
 
 
+def remarks(tests: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return what isn't wrong, and is no good news either: jobs left, webhooks never tried."""
+    told = (one for test in tests.values() for one in test.get("fal_reports", ()))
+    report = joined("", map(Report.read, told))
+    number, price = not_done(report)
+    ended = (
+        "was not done when its test ended"
+        if number == 1
+        else "were not done when their tests ended"
+    )
+    left = f"{count(number, 'job')} {ended}, and would cost {price} more"
+    return [*([left] if number else []), *untried(report)]
+
+
 def as_properties(properties: Iterable[tuple[str, object]]) -> list[tuple[str, object]]:
     """Return a test's properties with a line for each finding, as reports of others show them."""
     kept: list[tuple[str, object]] = []
@@ -193,35 +218,3 @@ def _all_of(tests: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
     """Return what was found in all tests, the worst first."""
     told = (one for test in tests.values() for one in test.get("fal_findings", ()))
     return merged(map(Finding.read, told))
-
-
-def _sums(counts: Iterable[Mapping[str, JSON]]) -> dict[str, JSON]:
-    """Return the counts of several mocks as one."""
-    whole = Counter[str]()
-    for one in counts:
-        whole.update({name: value for name, value in one.items() if isinstance(value, int)})
-    return {**whole}
-
-
-def _spend(spends: Iterable[Mapping[str, Any]]) -> dict[str, JSON]:
-    """Return what the jobs of several mocks have cost, in all and by endpoint, the dearest first.
-
-    Keys are left out: each test has its own.
-    """
-    each = [*spends]
-    if not each:
-        return {}
-    by_endpoint: dict[str, list[Mapping[str, Any]]] = {}
-    for one in each:
-        for sum_ in one["endpoints"]:
-            by_endpoint.setdefault(sum_["endpoint_id"], []).append(sum_)
-    endpoints = [{"endpoint_id": id, **_sum(parts)} for id, parts in by_endpoint.items()]
-    endpoints.sort(key=lambda one: Decimal(one["cost"]), reverse=True)
-    whole: dict[str, JSON] = {"currency": "USD", **_sum(each)}
-    return {**whole, "endpoints": [*endpoints], "keys": [], "budget": None}
-
-
-def _sum(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    each = [*parts]
-    counts = _sums({name: one[name] for name in ("jobs", "billed", "unpriced")} for one in each)
-    return {**counts, "cost": f"{sum((Decimal(one['cost']) for one in each), Decimal(0)):f}"}

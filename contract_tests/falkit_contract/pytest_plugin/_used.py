@@ -140,7 +140,7 @@ class Used:
     def _judged(self, findings: list[Finding]) -> list[Finding]:
         if not findings:
             return findings
-        return self._judge.judged(findings, self.marked.allow, self.item.nodeid)
+        return self._judge.judged(findings, self.marked.allow, self.item)
 
     def _findings(self) -> list[Finding]:
         """Return what was found by now."""
@@ -173,7 +173,9 @@ class Used:
         if self._found:
             properties.append((_FINDINGS, [one.to_json() for one in self._found]))
         config = self.item.config
-        if config.getoption("fal_report") or config.getini("fal_report"):
+        wanted = config.getoption("fal_report") or config.getini("fal_report")
+        told = wanted or config.getoption("fal_hands_over", False)
+        if told or any(one.not_done or one.untried for one in self._reports):
             properties.append((_REPORTS, [one.to_json() for one in self._reports]))
 
 

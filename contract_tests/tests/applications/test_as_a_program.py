@@ -13,7 +13,7 @@ import pytest
 from falkit_spec.findings import FINE, FOUND, Report
 from processes import FALKIT
 
-_TRUSTS_ALL = ["webhook-reserialised", "webhook-unverified", "whole-id-url"]
+_TRUSTS_ALL = ["webhook-unverified", "whole-id-url"]
 
 
 @pytest.mark.parametrize(

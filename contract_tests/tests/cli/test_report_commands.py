@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Generator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ for kind in sys.argv[2:]:
     path, body = "{WHOLE}", None
     if kind == "wrapped":
         path, body = "/fal.run/{T2V}", json.dumps({{"input": {PROMPT!r}}}).encode()
+    if kind == "handed":
+        url, path, body = url + "/__falkit/report", "", open("handed.json", "rb").read()
     if kind == "fields":
         fields = {{f"{{'a_field_that_no_model_has_' * 4}}{{n}}": n for n in range(20)}}
         path, body = "/fal.run/{T2V}", json.dumps({PROMPT!r} | fields).encode()
@@ -111,9 +114,9 @@ def test_what_cannot_be_looked_at_is_3(mock: Mock) -> None:
     assert report(saved(lambda: told)).exit_code == 3
     for words, why in (
         (["--base-url", "http://127.0.0.1:9"], "no mock answers at http://127.0.0.1:9"),
-        (["nowhere.json"], "nowhere.json: no such file"),
+        (["nowhere.json"], "nowhere.json: no such file or directory; `falkit run --report nowh"),
         (["text.json"], "text.json: isn't JSON"),
-        (["other.json"], "other.json: isn't a report of falkit's: command: is missing"),
+        (["other.json"], "other.json: isn't a report of falkit's: command: is missing; write"),
     ):
         Path("text.json").write_text("x")
         Path("other.json").write_text("{}")
@@ -180,14 +183,19 @@ def test_a_finding_is_baselined_then_a_new_one_fails_and_the_old_one_expires(
 
 
 def test_a_run_reports_but_fails_only_if_told_to() -> None:
-    done = run("--report", "a.json", "--report", "b.md", calls=("whole", "wrapped"))
+    # And what its tests' own mocks saw is of the run, too.
+    handed = replace(full(), findings=[], problems=[], spend={}, unmatched=[], tests=3)
+    Path("handed.json").write_text(write(handed, "json"))
+    done = run("--report", "a.json", "--report", "b.md", calls=("whole", "wrapped", "handed"))
     assert done.returncode == 0
+    assert "falkit: 43 requests, 5 failed; 13 jobs: 10 done, 2 failed, 1 cancelled; " in done.stderr
     assert "\n  found 2 errors: " in done.stderr
     told = " ".join(done.stderr.split())
     assert "; also whole-id-url (falkit explain input-wrapper)" in told
     assert "report in a.json, b.md" in told
+    assert "3 tests had mocks of their own, with 41 requests and 12 jobs of these: pytest" in told
     told = json.loads(Path("a.json").read_text())
-    assert (told["counts"]["error"], told["requests"]["total"]) == (2, 2)
+    assert (told["counts"]["error"], told["requests"]["total"]) == (2, 43)
     assert told["command"].startswith(sys.executable)
     assert "whole-id-url" in Path("b.md").read_text()
 
@@ -257,6 +265,7 @@ def test_a_session_is_saved_beside_the_report(mock: Mock) -> None:
     result = report("--base-url", mock.url, "--session", "no/folder.html")
     assert (result.exit_code, result.stderr) == (
         3,
-        "falkit: can't look: --session no/folder.html: No such file or directory\n",
+        "falkit: can't look: --session no/folder.html: can't be written (no such file or "
+        "directory); name another file\n",
     )
     assert report(saved(), "--session", "all.html").exit_code == 2

@@ -70,7 +70,7 @@ def test_verdicts_as_json_and_junit(
     words = [word for name in ("queue.submit.code", "queue.submit.id", "media.size")
              for word in ("--only", name)]  # fmt: skip
     with planting(planted, A_FAULT):
-        assert conform("--target", planted.url, *words, "--json", "--junit", str(file)) == 1
+        assert conform("--target", planted.url, *words, "--json", "--out", str(file)) == 1
     told: dict[str, Any] = json.loads(capsys.readouterr().out)
     by_id = {one["id"]: one for one in told["checks"]}
     # What isn't looked at for a fault elsewhere is neither passed nor failed.
@@ -95,9 +95,11 @@ def test_json_and_xml_bear_whatever_a_server_answers(
     file = tmp_path / "conform.xml"
     odd = b"\x00\xff\x1b[31m</testcase>\r\n" * 200
     with planting(planted, Fault("queue.submit.code", "odd", body(odd, 500), _SUBMIT, "POST")):
-        words = ("--only", "queue.submit.code", "--junit", str(file))
+        words = ("--only", "queue.submit.code", "--out", str(file), "--out", "text:-")
         assert conform("--target", planted.url, *words) == 1
-    assert "\x1b" not in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "\x1b" not in told
+    assert told[: len(told) // 2] == told[len(told) // 2 :], "as it is printed"
     assert len(minidom.parse(str(file)).getElementsByTagName("failure")) == 1
 
 
@@ -118,7 +120,9 @@ def test_a_server_that_does_not_answer_is_3(capsys: pytest.CaptureFixture[str]) 
     with listen("127.0.0.1", 0) as listener:
         url = reached(listener)
     assert conform("--target", url) == 3
-    assert capsys.readouterr().err.startswith(f"falkit: can't look: GET {url}")
+    told = capsys.readouterr().err
+    assert told.startswith(f"falkit: can't look: GET {url}")
+    assert told.endswith("; start the server, or correct --target\n")
 
 
 USAGE = {
@@ -132,6 +136,9 @@ USAGE = {
     "--target http://127.0.0.1:1 --endpoint a/b": "--endpoint: ",
     "--target http://127.0.0.1:1 --input []": "--input is '[]': give a JSON object",
     "--target http://127.0.0.1:1 --input {}": "Field required",
+    "--target http://127.0.0.1:1 --out a.sarif": "verdicts can't be written as sarif; give .txt,",
+    "--target http://127.0.0.1:1 --out a.b": "--out: 'a.b' ends in none of .txt, .json, .xml",
+    "--target http://127.0.0.1:1 --out no/a.xml": "no folder no; make it, or name another file",
     "--live": "--budget is missing: say what --live may cost",
     "--live --budget x": "--budget is 'x': give US dollars",
     "--live --budget 1 --target http://127.0.0.1:1": "--live tries fal itself, leave it out",

@@ -103,6 +103,12 @@ def wrong_fields() -> Iterator[Case]:
             "kind": "failed",
             "url": "x",
             "test": "x",
+            "command": "x",
+            "findings": [],
+            "problems": [],
+            "requests": {},
+            "jobs": {},
+            "spend": {},
         }
         for name, below in properties.items():
             required: dict[str, Any] = {

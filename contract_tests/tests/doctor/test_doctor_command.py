@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def test_a_finding_is_printed_with_place_code_fal_and_fix() -> None:
         f"    fal: {kind.fal}",
         f"    fix: {kind.fix}",
         f"test_it.py:3: {seen}",
-        "1 file with mocks of fal: 2 errors, 0 warnings, 0 notes",
+        "1 file read, 1 naming fal, 1 with mocks of it: 2 errors, 0 warnings, 0 notes",
     ]
 
 
@@ -81,6 +82,7 @@ def test_json_has_it_all() -> None:
     (found,) = told.pop("findings")
     assert told == {
         "files": 2,
+        "naming_fal": 2,
         "with_mocks": 1,
         "error": 1,
         "warning": 0,
@@ -128,12 +130,14 @@ def test_folders_of_others_are_left_alone(place: str) -> None:
     folder.mkdir(parents=True)
     (Path(place.partition("/")[0]) / "pyvenv.cfg").touch()
     (folder / "test_it.py").write_text(HEAD + WHOLE)
+    Path("test_own.py").write_text(HEAD + RIGHT)
     assert doctor().exit_code == 0
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:
     inside = tmp_path / "project"
     inside.mkdir()
+    (inside / "test_own.py").write_text(HEAD + RIGHT)
     (tmp_path / "test_it.py").write_text(HEAD + WHOLE)
     (inside / "link.py").symlink_to(tmp_path / "test_it.py")
     (inside / "circle").symlink_to(tmp_path)
@@ -182,7 +186,21 @@ def test_what_is_beyond_a_limit_is_named(
 def test_a_file_of_another_language_is_not_taken_for_clean() -> None:
     Path("fal.rb").write_text('stub_request(:get, "https://queue.fal.run/fal-ai/flux/dev")\n')
     assert doctor("fal.rb").exit_code == 3
-    assert doctor(".").exit_code == 0
+    nothing = doctor(".", "--fail-on", "never")
+    assert (nothing.exit_code, "there is no file of Python, JavaS" in nothing.output) == (3, True)
+
+
+def test_what_was_read_is_counted_and_a_program_is_sent_to_run() -> None:
+    Path("service.py").write_text("import fal_client\nfal_client.submit('a/b', {})\n")
+    Path("other.py").touch()
+    told = doctor()
+    assert told.exit_code == 0
+    counts, run = told.output.splitlines()
+    assert counts.startswith("2 files read, 1 naming fal, 0 with mocks of it: 0 errors")
+    assert run.startswith("falkit: no mock of fal was found; what a program calls is judged by `fa")
+    Path("test_it.py").write_text(HEAD + RIGHT)
+    assert "falkit: " not in doctor().output
+    assert "falkit: " not in doctor("other.py").output
 
 
 def test_a_folder_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,6 +268,10 @@ def test_every_code_is_listed_and_explained() -> None:
         told = " ".join(explain(code).output.split())
         assert kind.why.split(".")[0] in told
         assert kind.severity in ("error", "warning", "note")
+        # And the words of the page's section.
+        assert len(told.partition(f"From docs/{kind.see}: ")[2]) > 100, code
+        assert not re.search(r"\((C|1?L|I-3p)\)|\]\(|\bPY\b", told), code
+    assert "Only `{app}/requests/{rid}` works" in " ".join(explain("whole-id-url").output.split())
     assert json.loads(explain("--json", "real-key").output)[0]["severity"] == "error"
 
 
@@ -260,7 +282,12 @@ def test_a_code_that_is_misspelt_is_named_with_the_right_one() -> None:
 
 
 def test_every_page_that_a_code_names_is_there() -> None:
-    docs = Path(__file__).parents[3] / "docs"
+    root = Path(__file__).parents[3]
+    docs = root / "docs"
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    brought = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    named = {re.split("[ #]", kind.see)[0] for kind in finding_kinds().values()}
+    assert brought == {f"docs/{name}": f"falkit_spec/docs/{name}" for name in named}
     for kind in finding_kinds().values():
         place, _, section = kind.see.partition(" §")
         page, _, anchor = place.partition("#")

@@ -98,6 +98,7 @@ def test_a_comment_leaves_a_finding_out(tmp_path: Path, comment: str) -> None:
 
 
 FLUX = "https://queue.fal.run/fal-ai/flux"
+STATUS = f"{FLUX}/dev/requests/1/status"
 
 
 @pytest.mark.parametrize(
@@ -143,6 +144,32 @@ FLUX = "https://queue.fal.run/fal-ai/flux"
             "webhook-hmac",
         ),
         ("a.test.js", ["// fal.run", "nock.enableNetConnect();"], "pass-through"),
+        ("test_it.py", ["import httpx", f"httpx.get('{STATUS}')"], "whole-id-url"),
+        ("test_it.py", ["import requests", f"requests.Session().get('{STATUS}')"], "whole-id-url"),
+        (
+            "test_it.py",
+            [
+                "async def test_it():",
+                f"    await client.get(url='{FLUX}/{{id}}/response')",
+                "client = httpx.AsyncClient()",
+            ],
+            "invented-url",
+        ),
+        (
+            "test_it.py",
+            [
+                "with httpx.Client() as client:",
+                f"    client.request('DELETE', '{FLUX}/requests/1/cancel')",
+            ],
+            "cancel-reply",
+        ),
+        ("a.test.js", ["// A test.", f"await fetch('{STATUS}', {{ headers }});"], "whole-id-url"),
+        ("a.test.js", ["// A test.", f"await axios.get('{FLUX}/dev');"], "invented-url"),
+        (
+            "a.test.js",
+            ["", f"fetch('{FLUX}/requests/1/cancel', {{ method: 'POST' }});"],
+            "cancel-reply",
+        ),
         (
             "a.test.js",
             ['import { fal } from "@fal-ai/client";', 'vi.spyOn(fal, "subscribe");'],
@@ -199,6 +226,14 @@ POST = 'respx.post("https://queue.fal.run/fal-ai/flux")'
         ],
         ["httpx.post('https://queue.fal.run/workflows/me/flow', json={'input': {'a': 1}})"],
         ["client.get('https://queue.fal.run/fal-ai/flux/dev/requests/r1/status')"],
+        # An id, and a path, from another file.
+        ["respx.get(f'https://queue.fal.run/{ENDPOINT}/requests/r1/status').respond(202)"],
+        ["respx.get(f'https://queue.fal.run/{PATH}').respond(202)"],
+        ["httpx.get(f'https://queue.fal.run/{REQUEST}/status')"],
+        ["httpx.get(f'https://queue.fal.run/{PATH}')"],
+        # A call that fal takes, and what isn't one.
+        ["httpx.put('https://queue.fal.run/fal-ai/flux/requests/r1/cancel')"],
+        ["import asyncio", "queue = asyncio.Queue()", "queue.put('https://queue.fal.run/a/b')"],
     ],
 )
 def test_what_is_not_known_for_certain_is_taken_to_be_right(
@@ -243,6 +278,11 @@ URL = '"https://queue.fal.run/fal-ai/flux/requests/r1/status"'
             "server.listen();",
             "app.listen();",
         ],
+        [
+            "fetch(`https://queue.fal.run/${path}`);",
+            "axios.get(`https://queue.fal.run/${at}/status`);",
+        ],
+        ["fetch('https://queue.fal.run/a/b/requests/1/cancel', options);"],
     ],
 )
 def test_what_is_not_known_of_javascript_is_taken_to_be_right(

@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 import httpx
 
 from falkit_mock.findings import findings_of
-from falkit_spec.findings import Finding
+from falkit_spec.findings import Finding, Report
 from serving import I2V_FAST, PROMPT, T2V, Mock
 
+WHOLE = f"/queue.fal.run/{T2V}/requests/{{}}/status"
 Program: TypeAlias = Callable[[Mock], object]
 
 
@@ -25,6 +26,18 @@ def found(mock: Mock, *, conclude: bool = True) -> list[Finding]:
 def codes(mock: Mock, *, conclude: bool = True) -> dict[str, str]:
     """Return the codes that were found, with their severities."""
     return {one.kind.code: one.severity for one in found(mock, conclude=conclude)}
+
+
+def astray(mock: Mock) -> None:
+    """Ask at a whole id."""
+    mock.http.get(WHOLE.format(mock.submit()["request_id"]))
+
+
+def report(mock: Mock, **query: str) -> Report:
+    """Return the report of a mock, by its control API."""
+    reply = mock.http.get("/__falkit/report", params=query)
+    assert reply.status_code == 200, reply.text
+    return Report.read(reply.json())
 
 
 def queue(path: str) -> str:
@@ -46,4 +59,17 @@ def well(mock: Mock) -> None:
     assert mock.result(job).status_code == 200
 
 
-__all__ = ["I2V_FAST", "PROMPT", "T2V", "Program", "codes", "found", "lost", "queue", "well"]
+__all__ = [
+    "I2V_FAST",
+    "PROMPT",
+    "T2V",
+    "WHOLE",
+    "Program",
+    "astray",
+    "codes",
+    "found",
+    "lost",
+    "queue",
+    "report",
+    "well",
+]

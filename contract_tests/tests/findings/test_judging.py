@@ -17,30 +17,19 @@ from falkit_mock.findings.paying import Amounts
 from falkit_mock.findings.rules import Rule
 from falkit_mock.store import BadCopy
 from falkit_mock.store.rows import read_record, row_of
-from falkit_spec.findings import Finding, Report
+from falkit_spec.findings import Finding
+from falkit_spec.reports.words import totals
 from findings.conftest import Own
-from findings.conversing import codes, found, lost, queue
+from findings.conversing import WHOLE, astray, codes, found, lost, queue, report
 from receiver import Receiver
 from serving import PATIENCE, PROMPT, T2V, Mock, Serve
 
 REFUSED: dict[str, Any] = {"prompt": 7}
-WHOLE = "/queue.fal.run/fal-ai/ltx-2/text-to-video/requests/{}/status"
 
 
 def misread(mock: Mock) -> None:
     """Take a failed job for a success."""
     mock.status(mock.submit(REFUSED))
-
-
-def astray(mock: Mock) -> None:
-    """Ask at a whole id."""
-    mock.http.get(WHOLE.format(mock.submit()["request_id"]))
-
-
-def report(mock: Mock, **query: str) -> Report:
-    reply = mock.http.get("/__falkit/report", params=query)
-    assert reply.status_code == 200, reply.text
-    return Report.read(reply.json())
 
 
 def test_a_report_has_findings_and_counts_and_what_is_spent(own: Own) -> None:
@@ -55,6 +44,22 @@ def test_a_report_has_findings_and_counts_and_what_is_spent(own: Own) -> None:
     assert told.spend == mock.http.get("/__falkit/spend").json()
     assert told.problems == []
     assert told.command == mock.url
+    assert (told.not_done, told.untried, told.handed) == ({}, [], [])
+
+
+def test_jobs_that_are_not_done_are_counted_and_priced_as_far_as_that_is_known(own: Own) -> None:
+    mock = own("held")
+    mock.submit()
+    mock.http.post("/__falkit/reset")
+    mock.submit()
+    mock.submit(REFUSED)
+    mock.cancel(mock.submit())
+    told = report(mock)
+    assert told.jobs == {"total": 4, "done": 0, "failed": 0, "cancelled": 1}
+    # One was forgotten before it was done, and one is refused without a charge.
+    assert told.not_done == {"jobs": 3, "billed": 2, "unpriced": 1, "cost": "0.36"}
+    assert "3 not done" in totals(told)
+    assert "plus at least $0.36, 1 of unknown price for what isn't done" in totals(told)
 
 
 def test_a_finding_says_where_it_was_first_seen_and_how_often(own: Own) -> None:

@@ -17,7 +17,10 @@ from client.webhooks.published import Verifier, as_the_sample
 from falkit import Settings
 from falkit_mock.core.clock import SimulatedClock
 from falkit_mock.core.events import DeliveryAttempted
+from falkit_mock.webhooks import probes
 from falkit_mock.webhooks.sender import Receivers
+from falkit_mock.webhooks.signing import PROBE_FAULTS
+from falkit_spec.findings import Report
 from findings.conversing import codes, found
 from following import go, submit
 from receiver import Answer, Received, Reply, receiving
@@ -45,10 +48,12 @@ def answering(*statuses: int) -> Answer:
     return lambda _: Reply(statuses[min(next(turn), len(statuses) - 1)])
 
 
-def after(mock: Mock, answer: Answer, seconds: float = 5, **options: Any) -> dict[str, str]:
+def after(
+    mock: Mock, answer: Answer, seconds: float = 5, path: str = "", **options: Any
+) -> dict[str, str]:
     """Return the codes of what is found once a receiver had a webhook for some seconds."""
     with receiving(answer) as receiver:
-        submit(mock, receiver.url, **options)
+        submit(mock, f"{receiver.url}{path}", **options)
         go(mock, seconds)
     return codes(mock)
 
@@ -207,8 +212,8 @@ def test_probes_that_are_refused_are_not_found(standing: Serve) -> None:
 
 def test_probes_that_are_taken_are_found(standing: Serve) -> None:
     mock = standing(probe_webhooks=True)
-    both = {"webhook-unverified": "error", "webhook-reserialised": "error"}
-    assert after(mock, answering(200)) == both
+    # Whoever verifies nothing has no other bytes to verify.
+    assert after(mock, answering(200)) == {"webhook-unverified": "error"}
     said = {one.kind.code: one.seen for one in found(mock)}
     signed = "signed with a key that isn't published"
     assert said["webhook-unverified"] == f"a webhook that was {signed} was answered 200"
@@ -217,6 +222,40 @@ def test_probes_that_are_taken_are_found(standing: Serve) -> None:
 def test_a_handler_that_verifies_what_it_has_written_is_found(standing: Serve) -> None:
     mock = standing(probe_webhooks=True)
     assert after(mock, verifying(mock, written=True)) == {"webhook-reserialised": "error"}
+
+
+def test_what_verifies_nothing_verifies_no_other_bytes_whatever_came_first(
+    standing: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probes, "PROBE_FAULTS", PROBE_FAULTS[::-1])
+    mock = standing(probe_webhooks=True)
+    assert after(mock, answering(200)) == {"webhook-unverified": "error"}
+    # Another receiver is another matter.
+    assert after(mock, verifying(mock, written=True), path="/other") == {
+        "webhook-unverified": "error",
+        "webhook-reserialised": "error",
+    }
+
+
+def untried(mock: Mock) -> list[str]:
+    return Report.read(mock.http.get("/__falkit/report").json()).untried
+
+
+def test_receivers_that_were_sent_no_forged_copy_are_counted(standing: Serve) -> None:
+    mock = standing()
+    after(mock, answering(500))
+    assert untried(mock) == [], "it took none"
+    after(mock, answering(200), path="/a")
+    after(mock, answering(200), path="/a")
+    after(mock, answering(200), path="/b")
+    assert untried(mock) == [f"http://127.0.0.1:*/hook/{name}" for name in "ab"]
+    added = mock.http.post("/__falkit/rules", json={"rule": "webhook_tampered"})
+    assert added.status_code == 201, added.text
+    after(mock, answering(401, 200), path="/b")
+    assert untried(mock) == ["http://127.0.0.1:*/hook/a"], "the other has been tried by a fault"
+    probing = standing(probe_webhooks=True)
+    after(probing, answering(200))
+    assert untried(probing) == []
 
 
 def test_a_handler_that_answers_known_ids_before_it_verifies_is_found(standing: Serve) -> None:

@@ -74,6 +74,8 @@ def test_a_green_run_says_what_it_saw_and_writes_the_reports(runner: Runner) -> 
     assert step.code == 0, step.log
     assert step.annotations("error") == step.annotations("warning") == []
     assert "Nothing is wrong" in step.summary
+    assert step.summary.endswith(f"<pre>\n{GOOD}\n{alone}\n</pre>\n\n")
+    assert "run.sh" not in step.summary
     report = json.loads(Path(step.outputs.pop("report")).read_text())
     assert report["spend"]["cost"] == "0.36"
     counts = {"errors": "0", "warnings": "0", "notes": "0", "accepted": "0", "spend": "0.36"}
@@ -139,10 +141,19 @@ def test_calls_beyond_the_budget_fail_what_is_fine_otherwise(runner: Runner) -> 
         ({"run": GOOD, "reports": "gone/report.html"}, "gone/report.html: there is no folder gone"),
         ({"run": " \n"}, "run: there is nothing to run"),
         ({"mode": "report"}, "no mock was started in this job"),
-        ({"mode": "report", "file": "gone.json"}, "gone.json"),
+        (
+            {"mode": "report", "file": "gone.json"},
+            "gone.json: no such file or directory; `falkit run --report gone.json` or `pytest --",
+        ),
         ({"mode": "stop"}, "mode: 'stop' is none"),
-        ({"mode": "start", "baseline": "known.toml"}, "baseline: mode: start has no use"),
-        ({"mode": "report", "budget": "1.00"}, "budget: mode: report has no use for it"),
+        (
+            {"mode": "start", "baseline": "known.toml"},
+            "baseline: mode: start has no use for it; give it to mode: run or report",
+        ),
+        (
+            {"mode": "report", "budget": "1.00"},
+            "budget: mode: report has no use for it; give it to mode: run or start",
+        ),
     ],
 )
 def test_what_cannot_be_looked_at_is_never_clean(
@@ -241,3 +252,23 @@ def test_a_run_that_called_nothing_says_so(runner: Runner) -> None:
     (said,) = step.annotations("warning")
     assert "no call reached the mock" in said
     assert "no call reached the mock" in step.summary
+
+
+def test_the_pages_script_ends_its_mock_and_says_where_there_is_none(runner: Runner) -> None:
+    page = (ROOT / "docs" / "ci.md").read_text("utf-8").partition("\n## Any other")[2]
+    (script,) = [one for one in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "serve" in one]
+    tests = runner.workspace / "pytest"
+    tests.write_text(f"#!/bin/sh\n{WRONG} && echo $FALKIT_GATEWAY > gateway && exit $CODE\n")
+    tests.chmod(0o755)
+    (runner.workspace / "script.sh").write_text(script)
+    # A shell waits for all that hold the pipe.
+    lines = 'PATH="$PWD:$PATH" sh script.sh 2>&1 | cat'
+    for code, ends in ("0", 1), ("7", 7):
+        step = runner.step(lines, CODE=code)
+        assert step.code == ends, step.log
+        assert "error whole-id-url" in step.log
+        gateway = (runner.workspace / "gateway").read_text().strip()
+        assert runner.step(f"curl -s {gateway}/health").code == 7, "nobody listens any more"
+    (runner.workspace / "falkit.toml").write_text("port = 'x\n")
+    step = runner.step(lines)
+    assert (step.code, "falkit: falkit.toml: isn't TOML" in step.log) == (3, True)

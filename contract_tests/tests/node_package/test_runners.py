@@ -28,7 +28,7 @@ EARLY = {"setupFiles": ["falkit/vitest"]}
 TOLD = """
 what would fail at fal is found
   error whole-id-url: GET /fal-ai/ltx-2/text-to-video/requests/{id}, answered 405 (2 times)
-    fix: leave out what follows the app, or use the URLs of the submit's reply
+    fix: leave out what follows the first two parts of the id, or use the URLs of the submit's reply
 """
 WRONG = """
 import { setupFal } from "falkit/node-test";

@@ -243,7 +243,7 @@ def test_findings_come_by_themselves_with_what_to_do(serve: Serve, look: Look) -
     job = mock.submit({"input": PROMPT})
     mock.submit({"prompt": "Rain", "duration": "6"}, headers={"user-agent": "my-app/1"})
     group = page.get_by_role("region", name="error: the input is sent within")
-    expect(group).to_contain_text("send the fields of the input at the top of the body")
+    expect(group).to_contain_text("send the fields of the input as the body's own")
     for name, to in (
         ("Job", f"/{job['request_id']}"),
         ("Its jobs", "?test=%22test_a.py%3A%3Atest_b%5Bx%5D%22"),

@@ -11,6 +11,7 @@ from _pytest.runner import runtestprotocol
 import falkit
 from falkit_spec.findings import Report
 from pytest_plugin.suites import outcome
+from receiver import Reply, receiving
 from serving import T2V
 
 SUITE = f"""
@@ -29,7 +30,8 @@ def ask(request):
     # By sockets where there is one, so that fal_mock and fal_server are asked alike.
     def ask(method, path, body=None):
         headers = {{"Authorization": "Key " + os.environ["FAL_KEY"]}}
-        base = os.environ.get("FALKIT_BASE_URL")
+        # A run may have a mock around it, which is no matter of fal_mock's.
+        base = "fal_server" in request.fixturenames and os.environ["FALKIT_BASE_URL"]
         url = f"{{base}}/queue.fal.run{{path}}" if base else f"https://queue.fal.run{{path}}"
         return httpx.request(method, url, json=body, headers=headers)
 
@@ -117,7 +119,10 @@ def test_findings_are_told_by_test_and_fail_it_unless_they_are_known(
     assert pytest.main([*WORDS, "-k", "known", "--fal-update-baseline", str(tmp_path)]) == 0
     assert 'code = "unknown-field"' in (tmp_path / "known.toml").read_text()
 
-    run = outcome(tmp_path, authority_folder, "-p", "xdist", "-n", "2")
+    with falkit.Mock() as around:
+        environ = {"FALKIT_BASE_URL": around.url}
+        run = outcome(tmp_path, authority_folder, "-p", "xdist", "-n", "2", **environ)
+        handed = around.report()
     wrong = [f"test_wrong_url[{number}]" for number in range(12)]
     failed = {name: told for name, told in run.tests.items() if told != "passed"}
     assert failed.keys() == {*wrong, "test_late", "test_fails", "test_misspelt", "test_no_list"}, (
@@ -147,6 +152,11 @@ def test_findings_are_told_by_test_and_fail_it_unless_they_are_known(
     assert about[0].startswith(f"405 GET queue.fal.run/{T2V}/requests/")
 
     section = run.said.rpartition("= fal =")[2].partition("\n=")[0].splitlines()[1:]
+    jobs = 12 * 2 + 1 + 1 + 1
+    price = f"{jobs * 0.36:.2f}"
+    assert (
+        f"{jobs} jobs were not done when their tests ended, and would cost ${price} more" in section
+    )
     assert "15 errors in 14 tests; `falkit explain CODE` says more" in section
     assert len([line for line in section if line.startswith("test_suite.py::")]) == 10
     assert len([line for line in section if "fix: leave out what follows" in line]) == 1
@@ -169,13 +179,27 @@ def test_findings_are_told_by_test_and_fail_it_unless_they_are_known(
         f"test_suite.py::{name}" for name in (*wrong, "test_late", "test_fails")
     }
     assert not [one for one in report.findings if one.test == "test_suite.py::test_allowed"]
+    lines = (tmp_path / "test_suite.py").read_text().splitlines()
+    # A test begins at its first mark.
+    (of_late,) = [one for one in report.findings if one.test.endswith("test_late")]
+    assert lines[of_late.line - 1] == "def test_late(late):"
     assert (report.spend["cost"], report.spend["jobs"]) == ("1.08", 3)
     assert report.spend["endpoints"] == [
         {"endpoint_id": T2V, "jobs": 3, "billed": 3, "unpriced": 0, "cost": "1.08"}
     ]
     assert report.requests == {"total": 12 * 4 + 1 + 1 + 2 + 4 + 1, "failed": 12 * 2 + 1 + 1}
     assert report.jobs["total"] == 12 * 2 + 1 + 1 + 1 + 2 + 1
+    assert report.not_done == {"jobs": jobs, "billed": jobs, "unpriced": 0, "cost": price}
     assert "test_wrong_url[11]" in (tmp_path / "made" / "report").read_text()
+
+    # The mock around it has all of it, once, and the baseline's word on what is known.
+    assert handed.findings == report.findings
+    assert handed.counts()["error"] == 15
+    assert (handed.requests, handed.problems) == (report.requests, report.problems)
+    assert handed.jobs == {"done": 0, "failed": 0, "cancelled": 0, **report.jobs}
+    assert (handed.not_done, handed.spend) == (report.not_done, report.spend)
+    (told,) = handed.handed
+    assert (told["command"], told["tests"]) == (report.command, report.tests)
 
 
 @pytest.mark.parametrize(
@@ -265,26 +289,63 @@ def test_one():
 def test_two():
     ask("GET", "/{T2V}/requests/019b76da-a801-7053-aea4-f8da393fcffb")
 """
+OWN = f"""
+import httpx
+
+
+def test_three(fal_mock):
+    url, body = "https://queue.fal.run/{T2V}", {{"input": {{"prompt": "Rain"}}}}
+    assert httpx.post(url, json=body, headers={{"Authorization": "Key a"}}).is_success
+
+
+def test_four(fal_mock):
+    url, body = "https://fal.run/{T2V}", {{"prompt": "Rain"}}
+    assert httpx.post(url, json=body, headers={{"Authorization": "Key a"}}).is_success
+"""
 
 
 def test_a_mock_around_the_run_knows_which_test_made_a_finding(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "test_around.py").write_text(AROUND)
+    own = tmp_path / "test_own.py"
+    own.write_text(OWN)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     words = [*WORDS, "--rootdir", str(tmp_path), str(tmp_path)]
-    with falkit.Mock(timing="held") as mock:
+    with falkit.Mock(timing="held", control_token="open") as mock:
         monkeypatch.setenv("FALKIT_BASE_URL", mock.url)
+        monkeypatch.setenv("FALKIT_CONTROL_TOKEN", "open")
         assert pytest.main(words) == 0
         found = {one.kind.code: one.test for one in mock.findings}
         (job,) = mock.jobs
+        report = mock.report()
+        assert "didn't take" not in capfd.readouterr().out
+        # Without its token nothing is handed over, and is said not to be.
+        monkeypatch.delenv("FALKIT_CONTROL_TOKEN")
+        words[-1] = str(own)
+        assert pytest.main(words) == 0
+        assert mock.report() == report
+        why = f"{mock.url} didn't take this run's report: the control API of this mock needs its"
+        assert why in capfd.readouterr().out
     assert job.test == "test_around.py::test_one"
     assert found == {
         "unknown-field": "test_around.py::test_one",
         # Which is only known at the end.
         "abandoned-job": "test_around.py::test_one",
         "whole-id-url": "test_around.py::test_two",
+        # In a mock of the test's own.
+        "input-wrapper": "test_own.py::test_three",
     }
-    # It is no longer there, which is no matter of the tests'.
-    (tmp_path / "test_gone.py").write_text("def test_nothing(): pass\n")
-    assert pytest.main([*words[:-1], str(tmp_path / "test_gone.py")]) == 0
+    assert report.requests == {"total": 4 + 1 + 1 + 1, "failed": 1}
+    assert (report.jobs["total"], report.not_done["jobs"], report.tests) == (3, 2, 2)
+    assert report.spend["cost"] == "0.36"
+    answers: list[Reply] = []
+    # It is no longer there, or isn't a mock, which is no matter of the tests'.
+    assert pytest.main(words) == 0
+    for answer in (Reply(405, body=b'{"detail": "Method Not Allowed"}'), Reply(500, body=b"[")):
+        answers.append(answer)
+        with receiving(lambda _: answers[-1]) as other:
+            monkeypatch.setenv("FALKIT_BASE_URL", other.url.removesuffix("/hook"))
+            assert pytest.main(words) == 0
+            assert [one.path for one in other.received][-1] == "/__falkit/report"
+    assert "didn't take" not in capfd.readouterr().out

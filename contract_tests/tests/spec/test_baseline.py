@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from falkit_spec.findings import Report
+from falkit_spec.findings import Report, fingerprint_of
 from falkit_spec.reports.baseline import (
     DAYS,
     BaselineError,
@@ -71,9 +71,15 @@ def test_any_text_comes_back_from_the_file(
     path = tmp_path_factory.getbasetemp() / "any.toml"
     entries = [
         Entry(
-            code="a", fingerprint=f"{n:016x}", subject=a, path=b, seen=c, reason=f"r{d}", expires=e
+            code="early-result",
+            fingerprint=fingerprint_of("early-result", b, a, c),
+            subject=a,
+            path=b,
+            seen=c,
+            reason=f"r{d}",
+            expires=e,
         )
-        for n, (a, b, c, d, e) in enumerate(rows)
+        for a, b, c, d, e in rows
     ]
     save(path, entries)
     again = read(path)
@@ -137,31 +143,37 @@ def test_an_updated_baseline_accepts_all_of_a_report(tmp_path: Path) -> None:
 
 
 GOOD = (
-    '[[finding]]\ncode = "a"\nfingerprint = "0123456789abcdef"\n'
-    'reason = "b"\nexpires = 2026-11-30\n'
+    '[[finding]]\ncode = "real-key"\nfingerprint = "a58cb8df66e00381"\n'
+    'reason = "b"\nexpires = 2026-11-30\nseen = "3f1c…:…"\n'
 )
 
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("\nx y", "isn't TOML: .*line 2"),
+        ("\nx y", "isn't TOML: .*line 2.*; correct it"),
         ("\n\nfindings = 3\n", ":3: there is no 'findings' in a baseline; entries are tables"),
         ("finding = 3\n", r":1: finding: write \[\[finding\]\] before each"),
         ("finding = [3]\n", r":1: finding: 3 isn't a table"),
-        (GOOD + GOOD.replace('"b"', '""'), ":9: reason: '' can't be one; say why it is accepted"),
+        (GOOD + GOOD.replace('"b"', '""'), ":10: reason: '' can't be one; say why it is accepted"),
         (GOOD.replace('reason = "b"\n', ""), ":1: reason: is missing; say why"),
         (
-            GOOD.replace("0123", "0x23"),
-            ":3: fingerprint: '0x23456789abcdef' can't be one; give the",
+            GOOD.replace("a58c", "ax8c"),
+            ":3: fingerprint: 'ax8cb8df66e00381' can't be one; give the",
         ),
-        (GOOD.replace('"a"', "7"), ":2: code: 7 isn't text; put it in quotes"),
+        (GOOD.replace('"real-key"', "7"), ":2: code: 7 isn't text; put it in quotes"),
         (GOOD.replace("expires", "expire"), ":5: expire: an entry has no such field; its fields"),
         (GOOD.replace("2026-11-30", '"tomorrow"'), ":5: expires: 'tomorrow' is no day; give the"),
         (GOOD.replace("2026-11-30", "2026-11-30T00:00:00Z"), ":5: expires: .* is no day"),
         (GOOD.replace("expires = 2026-11-30", ""), ":1: expires: is missing; give the last day"),
-        ("a = " + "[" * 5_000, "isn't TOML"),
-        ("\udcff", "not UTF-8, at byte 0"),
+        (GOOD + GOOD.replace("real", "rael"), ":8: code: falkit has no 'rael-key'; did you mean r"),
+        (GOOD.replace("real-key", "zzz"), ":2: code: falkit has no 'zzz'; take the entry out"),
+        # Another code than the fingerprint's, another subject, and none of what it is of.
+        (GOOD.replace("real-key", "early-result"), ":3: fingerprint: .* isn't that of the entry's"),
+        (GOOD + 'subject = "a/b"\n', ":3: fingerprint: .* and let --update-baseline write it"),
+        (GOOD.partition("seen")[0], ":3: fingerprint: .* isn't that"),
+        ("a = " + "[" * 5_000, "isn't TOML: .*; correct it, or remove the file: --update"),
+        ("\udcff", "not UTF-8, at byte 0; save it as UTF-8"),
     ],
 )
 def test_a_bad_file_is_named_with_line_field_and_fix(tmp_path: Path, text: str, why: str) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from functools import cache
+from html import unescape
 from html.parser import HTMLParser
 from itertools import islice
 from pathlib import Path
@@ -92,6 +94,7 @@ def test_junit_fails_what_is_wrong_and_skips_what_is_accepted() -> None:
         "falkit.whole-id-url",
         "error whole-id-url: a request's URL has the whole endpoint id",
     )
+    assert first.name.startswith("tests/test_video.py::test_polls[a]: GET queue.fal.run/")
     assert cases(full())[5].result[0].message == "ticket 12"
 
 
@@ -116,7 +119,7 @@ def test_sarif_names_rules_places_and_what_is_accepted() -> None:
     places = [(one["artifactLocation"]["uri"], one["region"]["startLine"]) for one in physical]
     # The test that did it; the settings' file where none is known; the file that was read.
     assert places[:3] == [
-        ("tests/test_video.py", 1),
+        ("tests/test_video.py", 7),
         ("falkit.toml", 1),
         ("tests/test%20it.py", 12),
     ]
@@ -150,6 +153,7 @@ def test_absolute_paths_are_relative_to_the_project(
 
 def test_github_gets_annotations_at_the_lines() -> None:
     lines = write(full(), "github").splitlines()
+    assert lines[1].startswith("::error title=whole-id-url"), "its test's line has no file here"
     assert lines[0].startswith("::error title=falkit could not look::tests/bad.py: line 2")
     assert lines[3].startswith("::error file=tests/test it.py,line=12,title=whole-id-url%3A a req")
     assert [re.split(r"[: ]+", line)[1] for line in lines[:-1]] == [
@@ -204,11 +208,48 @@ def markup(report: Report) -> Tags:
     return tags
 
 
+def test_every_format_says_what_was_not_tried_not_done_and_handed_over() -> None:
+    told: dict[str, Any] = {"command": "pytest tests", "tests": 2, "requests": 1, "jobs": 1}
+    left: dict[str, Any] = {"jobs": 2, "billed": 1, "unpriced": 1, "cost": "0.36"}
+    report = replace(
+        clean(),
+        spend={"cost": "1"},
+        not_done=left,
+        untried=["http://a/", "http://b/"],
+        handed=[told],
+    )
+    said = (
+        "2 receivers of webhooks were not tried with forged copies; --probe-webhooks does that",
+        "2 tests had mocks of their own, with 1 request and 1 job of these: pytest tests",
+        "2 not done",
+        "plus at least $0.36, 1 of unknown price for what isn't done",
+    )
+    for format in FORMATS:
+        text = write(report, format)
+        if format in ("html", "markdown"):
+            text = Tags(text).text if format == "html" else markup(report).text
+        if format != "json":
+            assert [line for line in said if line not in unescape(text)] == [], format
+    assert read_report(json.loads(write(report, "json"))) == report
+    # One of before hasn't these fields.
+    before = json.loads(write(full(), "json"))
+    for name in ("not_done", "untried", "tests", "handed"):
+        del before[name]
+    assert read_report(before) == full()
+    assert "not tried" not in "".join(write(full(), format) for format in FORMATS)
+
+
 def test_pages_have_the_verdict_the_findings_and_the_spend() -> None:
     for tags in (Tags(write(full(), "html")), markup(full())):
         for words in ("whole-id-url", "its baseline expired on 2026-11-01", "ticket 12", "$2.88"):
             assert words in tags.text
         assert 'POST with {"input": …} | <b>x</b> @a $x$' in tags.text
+        # Backticks are code, and what one may read more of is there for whoever has the command.
+        assert ("`" in tags.text, "docs/" in tags.text) == (False, False)
+    assert "<code>falkit explain whole-id-url</code>" in write(full(), "html")
+    mended = Report("x", [found("input-wrapper")])
+    assert "<code>input</code> is an option of" in write(mended, "html")
+    assert "<code>input</code> is an option of" in write(mended, "markdown")
     assert "<details open><summary>What fal does" in write(full(), "html")
     assert "Nothing is wrong" in Tags(write(clean(), "html")).text
     assert "Nothing is wrong" in markup(clean()).text
@@ -241,6 +282,7 @@ def test_any_text_leaves_each_format_whole(texts: list[str], severity: Any) -> N
         "endpoints": [{"endpoint_id": g}],
     }
     report = Report(g, [one, file, known], [h, i], {"total": 1, a: 2}, {"total": 1}, spend, [a])
+    report.untried, report.handed, report.not_done = [a], [{"command": b}], {"jobs": 1, "cost": c}
 
     # Two halves become one character.
     assert write(read_report(json.loads(write(report, "json"))), "json") == write(report, "json")
@@ -260,8 +302,8 @@ def test_any_text_leaves_each_format_whole(texts: list[str], severity: Any) -> N
     assert page.open == []
     assert markup(report).open == []
     commands = write(report, "github").splitlines()
-    assert len(commands) == 5
-    for command in commands[:-1]:
+    assert len(commands) == 7
+    for command in commands[:-3]:
         assert re.fullmatch(r"::(error|warning|notice) ([^:]+)::[^\r\n]*", command)
 
 

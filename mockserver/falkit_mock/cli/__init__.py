@@ -54,7 +54,10 @@ _RENAMED = {
     "export": "state export",
     "import": "state import",
     "--format": "--json",
+    "--junit": "--out",
 }
+# What commands that print a report call an option, and those that run something.
+_ELSEWHERE = {"--report": "--out", "--out": "--report"}
 
 
 def new_name(old: str, known: Container[str]) -> str | None:
@@ -139,6 +142,8 @@ def _message(error: click.ClickException) -> str:
             return f"{old} is now called {new}"
         if error.ctx.command.name == "run" and name in _options_of(_command("serve")):
             return f"{name} is an option of falkit serve; falkit run has none of this name"
+        if (here := _ELSEWHERE.get(name)) in _options_of(error.ctx.command):
+            return f"{name} is called {here} by falkit {error.ctx.command.name}"
     # Words of the command line, and names in documents, may be anything.
     return re.sub(
         r"[^\n]", lambda one: one[0] if one[0].isprintable() else " ", error.format_message()

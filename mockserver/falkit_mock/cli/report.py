@@ -72,7 +72,8 @@ def report(
     except click.UsageError as error:
         _end(error.format_message())
     except OSError as error:
-        _end(f"--session {session}: {error.strerror}")
+        why = (error.strerror or str(error)).lower()
+        _end(f"--session {session}: can't be written ({why}); name another file")
     sys.exit(reporting.finish(told))
 
 

@@ -43,10 +43,18 @@ class Budget:
         if budget is None:
             return
         # Lazy: most mocks have no budget.
+        from falkit_mock.findings import handed_to
         from falkit_mock.service.spend import Spend, listed, sums_by_now
         from falkit_spec.facts import over
 
-        spend = Spend.of(sums_by_now(self._app.services(), self._app.catalog))
+        app = self._app
+        sums = sums_by_now(app.services(), app.catalog)
+        spend = Spend.of(sums)
+        # What tests with mocks of their own have spent is on the same bill.
+        if handed := [one.spend for one in handed_to(app) if one.spend]:
+            from falkit_spec.reports.adding import summed
+
+            spend = Spend.read(summed([sums.to_json(), *handed]))
         if said := over(budget, spend.total):
             more = f", and {spend.unknown} of unknown price" if spend.unknown else ""
             self.line = f"{said}{more}: {listed(spend.by_endpoint)}"

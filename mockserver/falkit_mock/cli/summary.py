@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from textwrap import wrap
 from urllib.parse import quote
 
@@ -30,6 +30,7 @@ from falkit_mock.service.spend import Spend, said, sums_here
 from falkit_spec import Catalog
 from falkit_spec.facts import dollars
 from falkit_spec.findings import Report
+from falkit_spec.reports.words import handed as handed_lines, not_done
 
 _REQUEST = re.compile(r"/requests/[^/?,; ]+")
 _DIGITS = re.compile(r"[0-9]+")
@@ -195,12 +196,23 @@ class Summary:
         `code` is the program's exit code, `report` what is wrong with the program.
         """
         sums = await sums_here(self._services(), self._catalog)
-        first = [_counted(self._requests, "request", {"failed": self._failed.total()}, ", ")]
-        first += self._jobs_line(sums)
+        spend, requests = Spend.of(sums), {"total": self._requests, "failed": self._failed.total()}
+        jobs = {"total": self._jobs, **self._ended}
+        handed = [] if report is None else handed_lines(report)
+        if report is not None and handed:
+            # Tests with mocks of their own are of this run, too.
+            spend, requests, jobs = (
+                Spend.read(report.spend),
+                _numbers(report.requests),
+                {**_numbers(report.jobs), "not done": not_done(report)[0]},
+            )
+        first = [_counted(requests["total"], "request", {"failed": requests["failed"]}, ", ")]
+        first += self._jobs_line(jobs, spend, sums)
         gateway = self._gateway
         if gateway is None or not gateway.egress.counts:
             first.append("nothing tried to leave")
-        lines = ["; ".join(first), *self._cost_lines(Spend.of(sums))]
+        lines = ["; ".join(first), *self._cost_lines(spend)]
+        lines += _bounded([f"  {line}" for line in handed], "  mocks of their own:")
         lines += [] if report is None else _found(report)
         lines += _grouped("  failed", self._failed)
         if self._made:
@@ -225,13 +237,13 @@ class Summary:
             lines += _wrapped(f"  {_UNREAD[self._service.settings.media_host]}")
         return "\n".join(lines)
 
-    def _jobs_line(self, sums: Sums) -> list[str]:
+    def _jobs_line(self, jobs: Mapping[str, int], spend: Spend, sums: Sums) -> list[str]:
         """Return how many jobs there were, how they ended, and what they would have cost."""
-        price = said(Spend.of(sums).cost)
+        price = said(spend.cost)
         if refused := sums.whole().refused:
             price += f", {dollars(refused)} of it for what a model refused after its run"
-        kinds = {kind: self._ended[kind] for kind in ("done", "failed", "cancelled")}
-        return [_counted(self._jobs, "job", kinds, ": "), f"would have cost {price}"]
+        kinds = {kind: jobs.get(kind, 0) for kind in ("done", "failed", "cancelled", "not done")}
+        return [_counted(jobs["total"], "job", kinds, ": "), f"would have cost {price}"]
 
     def _cost_lines(self, spend: Spend) -> list[str]:
         """Return what each endpoint's jobs cost, where there are several, and alerts."""
@@ -296,6 +308,10 @@ class Summary:
                 option = "--fault " if states[0].rule.pin is None else ""
                 lines.append(f"  never applied: {option}'{text}'{though}")
         return lines
+
+
+def _numbers(counts: Mapping[str, object]) -> dict[str, int]:
+    return {name: number for name, number in counts.items() if isinstance(number, int)}
 
 
 def _found(report: Report) -> list[str]:

@@ -7,13 +7,13 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from falkit_mock.control import Call, Operation, Unknown, answer
+from falkit_mock.control import Call, InvalidRequest, Operation, Unknown, answer
 from falkit_mock.control.describing import whose
 from falkit_mock.core import dumps
 from falkit_mock.core.events import DeliveryAttempted, RequestRecord
 from falkit_mock.core.jobs import Job
 from falkit_mock.core.telling import EventLog, RequestLog
-from falkit_mock.findings import App, begin_test, report_of
+from falkit_mock.findings import App, begin_test, report_of, watcher_of
 from falkit_mock.hosts import unless_gone
 from falkit_mock.hosts.replies import REQUEST_ID, AnyReply, Reply
 from falkit_mock.hosts.stream_reply import Stream
@@ -22,6 +22,7 @@ from falkit_mock.service.ledger import Kind, ledger_of
 from falkit_mock.service.service import Service
 from falkit_mock.store.sharing import turn
 from falkit_spec import JSON, Catalog
+from falkit_spec.errors import SpecError
 from falkit_spec.types import is_object
 
 
@@ -52,6 +53,18 @@ def record_operations(
         found = await report_of(app, url, conclude=call.fields["conclude"])
         return answer(service, found.to_json())
 
+    async def take_report(call: Call) -> Reply:
+        # Lazy: most mocks are handed nothing.
+        from falkit_spec.reports.reading import read_report
+
+        try:
+            told = read_report(call.fields)
+            if (watcher := watcher_of(service)) is not None:
+                watcher.take(told)
+        except SpecError as error:
+            raise InvalidRequest(str(error)) from None
+        return answer(service, {"findings": len(told.findings), "tests": told.tests})
+
     async def put_test(call: Call) -> Reply:
         begin_test(dict.fromkeys((service, *app.services())), call.fields["test"])
         return answer(service, {"test": service.test})
@@ -64,6 +77,7 @@ def record_operations(
         "billing": billing,
         "spend": spend,
         "report": report,
+        "takeReport": take_report,
         "putTest": put_test,
     }
 

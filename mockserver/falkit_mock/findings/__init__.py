@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from falkit_mock.core import count
@@ -16,6 +17,7 @@ from falkit_mock.core.events import (
     AmountReached,
     DeliveryAttempted,
     Event,
+    FindingMade,
     HostContacted,
     RequestAnswered,
 )
@@ -25,6 +27,7 @@ from falkit_spec import Catalog
 
 if TYPE_CHECKING:
     from falkit_mock.findings.looking import Looking
+    from falkit_spec import JSON
     from falkit_spec.findings import Finding, Report
 
 # So many events wait at most; and so many seconds, where somebody hears of findings.
@@ -56,6 +59,8 @@ class Watcher:
         self._timer: asyncio.TimerHandle | None = None
         # Whether a listener is to hear of findings soon; who follows the stream of events does.
         self.live = False
+        # What others, such as tests with mocks of their own, have handed over.
+        self.handed: Report | None = None
         service.closed.append(self._close)
 
     def __call__(self, event: Event) -> None:
@@ -87,7 +92,24 @@ class Watcher:
     def findings(self, *, conclude: bool = False) -> list[Finding]:
         """Return what was found by now, in order; with `conclude` as if nobody called again."""
         self.catch_up()
-        return [] if self._looking is None else self._looking.findings(conclude=conclude)
+        own = [] if self._looking is None else self._looking.findings(conclude=conclude)
+        return own if self.handed is None else [*own, *self.handed.findings]
+
+    def take(self, report: Report) -> None:
+        """Add a report of mocks that others had, which they hand over; raise SpecError."""
+        # Lazy: nobody may hand anything over.
+        from falkit_spec.reports.adding import taken
+
+        one = taken(report)
+        self._keep(one)
+        for finding in one.findings:
+            self._service.events.emit(FindingMade(finding))
+
+    def _keep(self, report: Report) -> None:
+        from falkit_spec.reports.adding import bounded, joined
+
+        before = () if self.handed is None else (self.handed,)
+        self.handed = bounded(joined("", (*before, report)))
 
     @property
     def looking(self) -> Looking:
@@ -103,6 +125,8 @@ class Watcher:
         self.catch_up()
         if self._front is not None and self._looking is not None:
             self._front.looking.take(self._looking)
+        if self._front is not None and self.handed is not None:
+            self._front._keep(self.handed)
 
 
 class Front(Watcher):
@@ -185,11 +209,45 @@ async def report_of(app: App, command: str, *, conclude: bool = True) -> Report:
     sums, budget = await sums_of(app.services(), app.catalog), app.service.settings.budget
     told = None if budget is None else f"{budget:f}"
     requests = sum(one.requests for one in seen), sum(one.failed for one in seen)
-    return Report(
+    report = Report(
         command,
         findings,
         problems,
         {"total": requests[0], "failed": requests[1]},
         {**app.metrics.jobs},
         {**sums.to_json(), "budget": told},
+        not_done=_not_done(app),
     )
+    if not app.service.settings.probe_webhooks:
+        report.untried = sorted(set[str]().union(*(one.untried for one in seen)))
+    handed = handed_to(app)
+    if not handed:
+        return report
+    # Lazy, as above.
+    from falkit_spec.reports.adding import joined
+
+    # What was found is among the watchers' findings already.
+    others = (replace(one, findings=[]) for one in handed)
+    return joined(command, (report, *others))
+
+
+def handed_to(app: App) -> list[Report]:
+    """Return the reports that were handed over to a mock, or to its tenants."""
+    watchers = map(watcher_of, dict.fromkeys((app.service, *app.services())))
+    return [one.handed for one in watchers if one is not None and one.handed is not None]
+
+
+def _not_done(app: App) -> dict[str, JSON]:
+    """Return how many jobs haven't ended, and what they'd cost; nothing where all have."""
+    # Lazy, as above.
+    from falkit_mock.service.billing import Sum, due
+
+    whole = Sum()
+    for service in app.services():
+        whole.add(due(service.store.open(service.clock.now()), service, app.catalog))
+    # Those that a reset forgot would have gone on at fal.
+    counts = app.metrics.jobs
+    gone = 2 * counts["total"] - sum(counts.values()) - whole.jobs
+    if gone > 0:
+        whole.add(Sum(jobs=gone, unpriced=gone))
+    return whole.to_json() if whole.jobs else {}

@@ -71,7 +71,7 @@ class Inputs(Rule):
         severity: Severity | None = None
         guesses = look.service.settings.unknown_endpoints == "guess"
         if record.status == 200 and guesses and may_be_endpoint(path, look.catalog):
-            seen = "no document of it is known, so falkit took any input and made up the output"
+            seen = "falkit has no schema of it, so it took any input and made up the output"
             severity = "note"
         elif record.status in (200, 404):
             seen = _why(look.catalog, path, record)
@@ -115,7 +115,7 @@ class Inputs(Rule):
             meant = meant_by(fault)
             if isinstance(meant, int) and isinstance(fault["input"], str):
                 place = shortened(place_of(fault, input))
-                seen = f'{place}: "{meant}" as text, where the document lists {meant}'
+                seen = f'{place}: "{meant}" as text, where fal lists the number {meant}'
                 self.look.found(
                     "integer-as-string",
                     seen,
@@ -129,7 +129,7 @@ def _why(catalog: Catalog, path: str, record: RequestRecord) -> str:
     """Say why nothing is found at a path, and what may have been meant, as the reply did."""
     if (first := catalog.later.get(path)) is not None:
         return f"fal has it from {first} on, and this mock is of before"
-    return shortened(record.hint or "there is no document of it", _HINT)
+    return shortened(record.hint or "falkit has no schema of it", _HINT)
 
 
 def _faults(job: Job) -> list[Fault]:

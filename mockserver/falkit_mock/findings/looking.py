@@ -69,6 +69,7 @@ class Looking:
         # The id of the test of what is judged.
         self.test = ""
         self._rules = [make(self) for make in RULES]
+        self._webhooks = next(rule for rule in self._rules if isinstance(rule, Webhooks))
         self._submitted = self._of("submitted")
         self._ran, self._asked = self._of("ran"), self._of("asked")
         self._polled, self._read = self._of("polled"), self._of("read")
@@ -213,6 +214,13 @@ class Looking:
         self.dropped += other.dropped
         self.unkept += other.unkept
         self.unjudged += other.unjudged
+        self._webhooks.taking |= other._webhooks.taking
+        self._webhooks.tried |= other._webhooks.tried
+
+    @property
+    def untried(self) -> set[str]:
+        """The receivers that took webhooks and were sent no forged copy."""
+        return self._webhooks.taking - self._webhooks.tried
 
     def findings(self, *, conclude: bool) -> list[Finding]:
         """Return what was found, in order; with `conclude` also what is found if all is over."""
@@ -266,6 +274,10 @@ class Looking:
         self._found[name] = finding
         if self._tells:
             self.service.events.emit(FindingMade(finding))
+
+    def withdraw(self, code: str, subject: str) -> None:
+        for name in [name for name in self._found if name[1:3] == (code, subject[:_LENGTH])]:
+            del self._found[name]
 
     def job(self, request_id: str | None) -> Job | None:
         return None if request_id is None else self.service.store.get(request_id)

@@ -85,6 +85,10 @@ class Look(Protocol):
         """
         ...
 
+    def withdraw(self, code: str, subject: str) -> None:
+        """Take findings of a code about a subject back."""
+        ...
+
     def job(self, request_id: str | None) -> Job | None:
         """Return a job as it is now; None if there is none any more."""
         ...

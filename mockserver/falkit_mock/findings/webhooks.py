@@ -35,6 +35,10 @@ class Webhooks(Rule):
         self._calls: deque[RequestRecord] = deque(maxlen=_CALLS)
         # By job and URL, of webhooks that were answered 2xx: what was called meanwhile.
         self._taken: dict[tuple[str, str], list[RequestRecord]] = {}
+        # Receivers that took a webhook; that were sent a forged one; and that took one.
+        self.taking: set[str] = set()
+        self.tried: set[str] = set()
+        self._unverified: set[str] = set()
 
     def submitted(self, record: RequestRecord) -> None:
         self._calls.append(record)
@@ -60,6 +64,7 @@ class Webhooks(Rule):
         if taken is not None:
             self._again(one, taken, during)
         elif 200 <= code < 300:
+            _add(self.taking, receiver_of(one))
             if len(self._taken) >= _WEBHOOKS:
                 del self._taken[next(iter(self._taken))]
             self._taken[name] = taken = []
@@ -68,15 +73,20 @@ class Webhooks(Rule):
 
     def _refused(self, one: Delivery) -> None:
         """Judge what a receiver should have refused."""
+        receiver, forged = receiver_of(one), [each for each in one.faults if each in _CORRUPTED]
+        if forged and one.status_code is not None:
+            _add(self.tried, receiver)
         if one.status != "acknowledged":
             return
-        if "reserialised" in one.faults:
+        if "reserialised" in one.faults and receiver not in self._unverified:
             seen = f"the same JSON in bytes that weren't signed was answered {one.status_code}"
             self._note(one, "webhook-reserialised", seen)
-        for fault in one.faults:
-            if (what := _CORRUPTED.get(fault)) is not None:
-                seen = f"a webhook that was {what} was answered {one.status_code}"
-                self._note(one, "webhook-unverified", seen)
+        for fault in forged:
+            # Whoever verifies nothing has no bytes to verify that would be the wrong ones.
+            _add(self._unverified, receiver)
+            self.look.withdraw("webhook-reserialised", receiver)
+            seen = f"a webhook that was {_CORRUPTED[fault]} was answered {one.status_code}"
+            self._note(one, "webhook-unverified", seen)
 
     def _slow(self, one: Delivery) -> None:
         if one.late:
@@ -142,6 +152,11 @@ class Webhooks(Rule):
             key=key,
             severity=severity,
         )
+
+
+def _add(receivers: set[str], receiver: str) -> None:
+    if len(receivers) < _WEBHOOKS:
+        receivers.add(receiver)
 
 
 def _is_here(host: str) -> bool:

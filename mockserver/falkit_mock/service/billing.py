@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -15,7 +15,7 @@ from falkit_mock.core.breaks import Breaks
 from falkit_mock.core.fal_errors import BILLED_UNITS
 from falkit_mock.core.jobs import Job, Outcome
 from falkit_mock.service.service import Service
-from falkit_spec import JSON, Catalog
+from falkit_spec import JSON, Catalog, Endpoint
 from falkit_spec.types import is_object
 
 Result: TypeAlias = Literal["success", "error", "user_error"]
@@ -117,19 +117,44 @@ async def entry_of(job: Job, now: float, service: Service, catalog: Catalog) -> 
 
 def charge(entry: Entry, catalog: Catalog) -> Charge | None:
     """Return what a job cost; None for one that is not billed or has no known price."""
-    if not entry.billed or entry.endpoint_id not in catalog:
+    if not entry.billed or entry.endpoint_id not in catalog or entry.outcome is None:
         return None
-    endpoint, input = catalog.get(entry.endpoint_id), readable(entry.input())
-    if not is_object(input) or endpoint.pricing is None or entry.outcome is None:
-        return None
-    full = endpoint.with_defaults(input)
+    endpoint = catalog.get(entry.endpoint_id)
     # What the answer said: the input alone doesn't tell how long its files were.
     said = entry.outcome.headers.get(BILLED_UNITS)
-    quantity = endpoint.pricing.units(full) if said is None else Decimal(said)
-    cost = endpoint.pricing.cost(quantity, full)
-    if quantity is None or cost is None:
+    found = _priced(endpoint, entry.input(), None if said is None else Decimal(said))
+    return None if found is None else Charge(entry, *found)
+
+
+def due(jobs: Iterable[Job], service: Service, catalog: Catalog) -> Sum:
+    """Return what jobs would cost that aren't done, if no fault came between.
+
+    What a model refuses, as far as that is known by now, costs nothing.
+    """
+    whole = Sum()
+    for job in jobs:
+        outcome, endpoint, data = job.outcome, catalog.at(job.path), service.store.input(job.id)
+        refused = outcome is not None and not outcome.ok and job.faults.outcome is None
+        cost = None
+        if refused or (endpoint is not None and not endpoint.is_valid(readable(data))):
+            cost = Decimal(0)
+        elif endpoint is not None and (found := _priced(endpoint, data, None)) is not None:
+            cost = found[2]
+        whole.count(1, "success", cost, billed=True)
+    return whole
+
+
+def _priced(
+    endpoint: Endpoint, data: bytes, quantity: Decimal | None
+) -> tuple[str, Decimal, Decimal] | None:
+    """Return the unit, the quantity and the cost of a job; None where no price is known."""
+    input, pricing = readable(data), endpoint.pricing
+    if not is_object(input) or pricing is None:
         return None
-    return Charge(entry, endpoint.pricing.unit, quantity, cost)
+    full = endpoint.with_defaults(input)
+    quantity = pricing.units(full) if quantity is None else quantity
+    cost = pricing.cost(quantity, full)
+    return None if quantity is None or cost is None else (pricing.unit, quantity, cost)
 
 
 @dataclass(slots=True)

@@ -92,7 +92,7 @@ class Reporting:
         made = cls(
             fail_on=cast("FailOn", fail_on),
             form=cast("Format | None", form),
-            outs=[_target(option, out) for out in outs],
+            outs=[target_of(option, out) for out in outs],
             baseline=None if baseline is None else Path(baseline),
             update=update_baseline,
             reason=reason or "",
@@ -129,15 +129,7 @@ class Reporting:
         elif self.form is not None:
             click.echo(write(report, self.form), nl=False)
         for form, out in self.outs:
-            text = write(report, form)
-            if out == _STDOUT:
-                click.echo(text, nl=False)
-                continue
-            try:
-                Path(out).write_text(text, encoding="utf-8", newline="\n")
-            except OSError as error:
-                why = (error.strerror or str(error)).lower()
-                raise click.UsageError(f"{self.option}: {out}: can't be written ({why})") from None
+            write_out(self.option, out, write(report, form))
         return report.exit_code(self.fail_on)
 
     def _read(self) -> None:
@@ -170,8 +162,11 @@ class Reporting:
         click.echo(f"falkit: {self.baseline}: {told}", err=True)
 
 
-def _target(option: str, word: str) -> tuple[Format, str]:
-    """Return the format and the file that FILE or FORMAT:FILE names; `-` is stdout."""
+def target_of(option: str, word: str) -> tuple[Format, str]:
+    """Return the format and the file that FILE or FORMAT:FILE names; `-` is stdout.
+
+    A UsageError names the option, and the fix.
+    """
     from falkit_spec.reports import FORMATS, format_of
 
     name, colon, file = word.partition(":")
@@ -187,6 +182,19 @@ def _target(option: str, word: str) -> tuple[Format, str]:
         return format_of(word), word
     except SpecError as error:
         raise click.UsageError(f"{option}: {error}") from None
+
+
+def write_out(option: str, out: str, text: str) -> None:
+    """Write a text to a file, or to stdout for `-`; a UsageError says why that can't be."""
+    if out == _STDOUT:
+        click.echo(text, nl=False)
+        return
+    try:
+        Path(out).write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        fix = "name another file"
+        raise click.UsageError(f"{option}: {out}: can't be written ({why}); {fix}") from None
 
 
 def _check_folder(option: str, file: str) -> None:

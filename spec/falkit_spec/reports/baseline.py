@@ -12,8 +12,8 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from falkit_spec.errors import SpecError
-from falkit_spec.findings import Finding, Report
+from falkit_spec.errors import SpecError, near_misses
+from falkit_spec.findings import Finding, Report, finding_kinds, fingerprint_of
 from falkit_spec.reports.words import plain
 from falkit_spec.types import JSON, is_array, is_object
 
@@ -21,6 +21,8 @@ NAME = "falkit-baseline.toml"
 DAYS = 90
 """How long an entry that is written today counts."""
 _LARGEST = 4_000_000
+# Characters of a text in an entry.
+_LONGEST = 1000
 _HEAD = f"""\
 # Findings that are known and don't fail, each until a day (docs/reports.md).
 # `--baseline FILE --update-baseline` writes this file: reasons stay, dates that have passed become
@@ -43,7 +45,7 @@ class Entry:
     reason: str
     expires: date
     """The last day on which it counts."""
-    # For readers: a fingerprint says nothing.
+    # What the fingerprint is of, since by itself it says nothing to readers.
     subject: str = ""
     path: str = ""
     """Not empty for what was found in a file, not in a running program."""
@@ -63,11 +65,14 @@ def read(path: Path) -> list[Entry]:
         fix = "--update-baseline writes it"
         raise BaselineError(f"{path}: isn't there; {fix}") from None
     except OSError as error:
-        raise BaselineError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        why = (error.strerror or str(error)).lower()
+        raise BaselineError(f"{path}: {why}; give a file that can be read") from None
     except UnicodeDecodeError as error:
-        raise BaselineError(f"{path}: not UTF-8, at byte {error.start}") from None
+        fix = "save it as UTF-8"
+        raise BaselineError(f"{path}: not UTF-8, at byte {error.start}; {fix}") from None
     except (ValueError, RecursionError) as error:
-        raise BaselineError(f"{path}: isn't TOML: {error}") from None
+        fix = "correct it, or remove the file: --update-baseline writes it anew"
+        raise BaselineError(f"{path}: isn't TOML: {error}; {fix}") from None
     try:
         return _entries(table, text)
     except BaselineError as error:
@@ -162,7 +167,7 @@ def _table(entry: Entry) -> str:
 
 def _quoted(text: str) -> str:
     # JSON's escapes are TOML's too, once nothing needs two of them for one character.
-    return json.dumps(plain(text, 1000), ensure_ascii=False)
+    return json.dumps(plain(text, _LONGEST), ensure_ascii=False)
 
 
 def _entries(table: dict[str, Any], text: str) -> list[Entry]:
@@ -229,7 +234,35 @@ def _entry(table: Mapping[str, JSON], line: _Lines) -> Entry:
             what = f"{plain(repr(text), 80)} can't be one" if name in texts else "is missing"
             raise BaselineError(f"{line(name)}: {name}: {what}; {fix}")
     texts.pop("expires", "")
-    return Entry(expires=_date(table.get("expires"), line), **texts)
+    entry = Entry(expires=_date(table.get("expires"), line), **texts)
+    _check_code(entry, line)
+    _check_fingerprint(entry, line)
+    return entry
+
+
+_ANEW = "take the entry out, and let --update-baseline write it"
+
+
+def _check_code(entry: Entry, line: _Lines) -> None:
+    kinds = finding_kinds()
+    if entry.code not in kinds:
+        near = near_misses(entry.code, kinds)
+        fix = f"did you mean {near[0]}? If not, {_ANEW}" if near else _ANEW
+        raise BaselineError(
+            f"{line('code')}: code: falkit has no {plain(repr(entry.code), 80)}; {fix}"
+        )
+
+
+def _check_fingerprint(entry: Entry, line: _Lines) -> None:
+    """Refuse a fingerprint of something else than what the entry tells its readers."""
+    texts = (entry.subject, entry.path, entry.seen)
+    # What was written with signs left out can't be told from what it was.
+    if any(len(text) > _LONGEST or "\N{REPLACEMENT CHARACTER}" in text for text in texts):
+        return
+    right = fingerprint_of(entry.code, entry.path, entry.subject, entry.seen)
+    if entry.fingerprint != right:
+        why = f"{entry.fingerprint!r} isn't that of the entry's code, subject, path and seen"
+        raise BaselineError(f"{line('fingerprint')}: fingerprint: {why}; {_ANEW}")
 
 
 def _date(value: object, line: _Lines) -> date:

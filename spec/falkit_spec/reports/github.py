@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from falkit_spec.findings import Finding, Report, Severity
-from falkit_spec.reports.words import counted, first_seen, logged, plain, totals, what
+from falkit_spec.reports.words import counted, first_seen, logged, plain, remarks, totals, what
 
 # GitHub shows ten of each level for a step.
 _MOST = 10
@@ -23,6 +23,7 @@ def as_github(report: Report) -> str:
         lines += said[:_MOST]
         if (more := len(said) - _MOST) > 0:
             lines.append(f"falkit: {counted(more, f'more {severity}')} without an annotation")
+    lines += [logged(f"falkit: {line}") for line in remarks(report)[:_MOST]]
     lines.append(logged(f"falkit: {plain(report.command, 100)}: {totals(report)}"))
     return "\n".join(lines) + "\n"
 
@@ -34,7 +35,7 @@ def _line(one: Finding) -> str:
         told.append(f"first: {first}")
     if one.expired:
         told.append(f"its baseline expired on {one.expired}")
-    where = {"file": one.path, "line": str(one.line) if one.line else ""}
+    where = {"file": one.path, "line": str(one.line) if one.path and one.line else ""}
     title = f"{kind.code}: {kind.title}"
     return _command(_LEVELS[one.severity], {**where, "title": title}, told)
 

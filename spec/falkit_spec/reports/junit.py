@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from xml.etree import ElementTree
 
 from falkit_spec.findings import Finding, Report
-from falkit_spec.reports.words import first_seen, place, plain, totals, what, worst_first
+from falkit_spec.reports.words import first_seen, place, plain, remarks, totals, what, worst_first
 
 # What XML can't have.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -86,12 +86,14 @@ def as_junit(report: Report) -> str:
     ]
     if not cases:
         cases.append(Case(classname="falkit.report", name="nothing found", output=totals(report)))
-    return junit("falkit", cases, {"command": plain(report.command), "totals": totals(report)})
+    told = {f"note {number}": line for number, line in enumerate(remarks(report)[:_MOST], 1)}
+    properties = {"command": plain(report.command), "totals": totals(report), **told}
+    return junit("falkit", cases, properties)
 
 
 def _case(one: Finding) -> Case:
     kind = one.kind
-    name = ": ".join(filter(None, (place(one), what(one))))
+    name = ": ".join(filter(None, (place(one), plain(one.test), what(one))))
     lines = [
         name,
         *(plain(line) for line in (kind.title, f"fal: {kind.fal}", f"fix: {kind.fix}", kind.why)),

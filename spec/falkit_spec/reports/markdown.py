@@ -11,6 +11,7 @@ from falkit_spec.reports.words import (
     first_seen,
     place,
     plain,
+    remarks,
     totals,
     verdict,
     what,
@@ -46,6 +47,8 @@ def as_markdown(report: Report) -> str:
         parts.append(_folded(f"{len(accepted):,} accepted by the baseline", "\n".join(lines)))
     if report.unmatched:
         parts.append(_list("In the baseline, and gone: these entries can go", report.unmatched))
+    if lines := remarks(report):
+        parts.append("\n".join(f"- {_safe(line)}" for line in lines[:MOST]))
     parts.append(f"<sub>{_code(plain(report.command))}</sub>")
     return _bounded(parts)
 
@@ -74,8 +77,8 @@ def _meanings(findings: list[Finding]) -> str:
     lines: list[str] = []
     for kind in {one.kind.code: one.kind for one in findings}.values():
         told = {"fal": kind.fal, "fix": kind.fix, "why": kind.why}
-        lines.append(f"**{_safe(plain(kind.code))}**: {_safe(plain(kind.title))}")
-        lines += [f"- {name}: {_safe(plain(text, 1000))}" for name, text in told.items()]
+        lines.append(f"**{_safe(plain(kind.code))}**: {_prose(kind.title)}")
+        lines += [f"- {name}: {_prose(text)}" for name, text in told.items()]
         lines.append("")
     return _folded("What fal does, and the fix", "\n".join(lines).rstrip())
 
@@ -98,6 +101,14 @@ def _folded(head: str, text: str) -> str:
 def _code(text: str) -> str:
     """Return a text as code, in which GitHub finds nobody mentioned."""
     return f"<code>{_safe(text)}</code>"
+
+
+def _prose(text: str) -> str:
+    """Return words of the table, in which what stands in backticks is code."""
+    parts = plain(text, 1000).split("`")
+    if len(parts) % 2 == 0:
+        return _safe(text)
+    return "".join(_code(part) if at % 2 else _safe(part) for at, part in enumerate(parts))
 
 
 def _safe(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Container
 from html import escape
 from pathlib import Path
@@ -14,8 +15,10 @@ from falkit_spec.reports.words import (
     cost,
     counted,
     first_seen,
+    kinds_of,
     place,
     plain,
+    remarks,
     verdict,
     what,
     worst_first,
@@ -24,6 +27,7 @@ from falkit_spec.types import is_array, is_object
 
 # Kinds of findings that are shown in full.
 _OPEN = 5
+_CODE = re.compile("`([^`]+)`")
 _SHAPES = {
     "error": "M5 0h6l5 5v6l-5 5H5l-5-5V5zM4 5l3 3-3 3 1 1 3-3 3 3 1-1-3-3 3-3-1-1-3 3-3-3z",
     "warning": "M8 0l8 15H0zM7 5v5h2V5zM7 11v2h2v-2z",
@@ -55,6 +59,7 @@ def html_of(report: Report, *more: str, top: str = "", jobs: Container[str] = ()
         _findings(new, jobs),
         _accepted(findings[len(new) :]),
         _listed("In the baseline, and gone: these entries can go", report.unmatched, "note"),
+        _listed("To know", remarks(report), "note"),
         _spend(report),
         *more,
     ]
@@ -65,7 +70,7 @@ def html_of(report: Report, *more: str, top: str = "", jobs: Container[str] = ()
         '<meta name="referrer" content="no-referrer">\n'
         f"<title>falkit: {text(verdict(report)[1])}</title>\n<style>{style}</style>\n"
         f"</head>\n<body>\n{_header(report, top)}<main>\n{''.join(filter(None, parts))}</main>\n"
-        "<footer>falkit explain CODE says more of a code.</footer>\n</body>\n</html>\n"
+        "<footer><code>falkit explain CODE</code> says more of a code.</footer>\n</body>\n</html>\n"
     )
 
 
@@ -77,11 +82,7 @@ def _header(report: Report, top: str) -> str:
     figures.append(("accepted", f"{accepted:,}", ""))
     for name, numbers in (("requests", report.requests), ("jobs", report.jobs)):
         if isinstance(total := numbers.get("total"), int):
-            kinds = [
-                f"{number:,} {text(kind)}"
-                for kind, number in numbers.items()
-                if kind != "total" and isinstance(number, int) and number
-            ]
+            kinds = [f"{number:,} {text(kind)}" for kind, number in kinds_of(report, name).items()]
             figures.append((name, f"{total:,}", ", ".join(kinds)))
     if said := cost(report):
         amount, _, more = said.removeprefix("would have cost ").partition(", ")
@@ -113,16 +114,22 @@ def _findings(findings: list[Finding], jobs: Container[str]) -> str:
 
 def _article(findings: list[Finding], jobs: Container[str], *, opened: bool) -> str:
     kind, severity = findings[0].kind, findings[0].severity
-    means = {"fal": kind.fal, "fix": kind.fix, "why": kind.why, "read": f"docs/{kind.see}"}
-    meaning = "".join(f"<dt>{n}</dt><dd>{text(words, 1000)}</dd>" for n, words in means.items())
+    more = f"`falkit explain {kind.code}`"
+    means = {"fal": kind.fal, "fix": kind.fix, "why": kind.why, "more": more}
+    meaning = "".join(f"<dt>{n}</dt><dd>{_prose(words)}</dd>" for n, words in means.items())
     return (
         f'<article>\n<h3><span class="{severity}">{_shape(severity)}{severity}</span> '
-        f"<code>{text(kind.code)}</code></h3>\n<p>{text(kind.title)}</p>\n"
+        f"<code>{text(kind.code)}</code></h3>\n<p>{_prose(kind.title)}</p>\n"
         f"<ul>{''.join(_item(one, jobs) for one in findings)}</ul>\n"
         f"<details{' open' if opened else ''}><summary>What fal does, and the fix</summary>"
         f"<dl>{meaning}</dl></details>\n"
         "</article>\n"
     )
+
+
+def _prose(words: str) -> str:
+    """Return words of the table as HTML, in which what stands in backticks is code."""
+    return _CODE.sub(r"<code>\1</code>", text(words, 1000))
 
 
 def _item(one: Finding, jobs: Container[str]) -> str:

@@ -33,6 +33,14 @@ _REPORT: dict[str, type] = {
     "jobs": dict,
     "spend": dict,
 }
+# What reports of before don't have.
+_NEWER: dict[str, type] = {
+    "unmatched": list,
+    "not_done": dict,
+    "untried": list,
+    "tests": int,
+    "handed": list,
+}
 
 
 def read_file(path: Path) -> Report:
@@ -41,9 +49,11 @@ def read_file(path: Path) -> Report:
         with sys.stdin.buffer if path == Path("-") else path.open("rb") as file:
             raw = file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise SpecError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        why = (error.strerror or str(error)).lower()
+        fix = f"`falkit run --report {path}` or `pytest --fal-report {path}` writes one"
+        raise SpecError(f"{path}: {why}; {fix}") from None
     if len(raw) > MOST_BYTES:
-        raise SpecError(f"{path}: larger than {MOST_BYTES:,} bytes")
+        raise SpecError(f"{path}: larger than {MOST_BYTES:,} bytes; write one of fewer tests")
     try:
         told = json.loads(raw)
     except (ValueError, RecursionError) as error:
@@ -52,7 +62,8 @@ def read_file(path: Path) -> Report:
     try:
         return read_report(told)
     except SpecError as error:
-        raise SpecError(f"{path}: isn't a report of falkit's: {error}") from None
+        fix = "write one with --format json"
+        raise SpecError(f"{path}: isn't a report of falkit's: {error}; {fix}") from None
 
 
 def read_report(told: Any) -> Report:
@@ -61,10 +72,16 @@ def read_report(told: Any) -> Report:
         raise SpecError("it is no object")
     for name, type in _REPORT.items():
         _check(told, name, (type,), "")
-    for name in ("problems", "unmatched"):
+    for name, type in _NEWER.items():
+        if name in told:
+            _check(told, name, (type,), "")
+    for name in ("problems", "unmatched", "untried"):
         texts = told.get(name, [])
         if not is_array(texts) or not all(isinstance(one, str) for one in texts):
             raise SpecError(f"{name}: has more than texts")
+    handed = told.get("handed", [])
+    if not is_array(handed) or not all(map(is_object, handed)):
+        raise SpecError("handed: has more than objects")
     findings = told["findings"]
     for number, one in enumerate(findings if is_array(findings) else []):
         where = f"findings[{number}]"

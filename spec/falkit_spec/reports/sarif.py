@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from falkit_spec.findings import Finding, FindingKind, Report
-from falkit_spec.reports.words import first_seen, plain, totals, what, worst_first
+from falkit_spec.reports.words import first_seen, plain, remarks, totals, what, worst_first
 from falkit_spec.types import JSON, Object
 
 PLACE = "falkit.toml"
@@ -32,7 +32,8 @@ def as_sarif(report: Report) -> str:
     if len(findings) > _MOST:
         left = f"{len(findings) - _MOST:,} findings are left out; --format json has them all"
         told.append(left)
-    notices: list[JSON] = [{"level": "error", "message": {"text": plain(text)}} for text in told]
+    notices = [_notice("error", text) for text in told]
+    notices += [_notice("note", line) for line in remarks(report)]
     driver: Object = {
         "name": "falkit",
         "semanticVersion": _version(),
@@ -44,7 +45,7 @@ def as_sarif(report: Report) -> str:
             {
                 "commandLine": plain(report.command) or "falkit",
                 "executionSuccessful": not report.problems,
-                "toolExecutionNotifications": notices,
+                "toolExecutionNotifications": [*notices],
             }
         ],
         "columnKind": "unicodeCodePoints",
@@ -55,9 +56,13 @@ def as_sarif(report: Report) -> str:
     return json.dumps({"$schema": schema, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
+def _notice(level: str, text: str) -> Object:
+    return {"level": level, "message": {"text": plain(text)}}
+
+
 def _rule(kind: FindingKind) -> Object:
-    more = f"falkit explain {kind.code}"
-    parts = [f"fal: {kind.fal}", f"Fix: {kind.fix}", kind.why, f"docs/{kind.see}; {more}"]
+    more = f"More: falkit explain {kind.code}"
+    parts = [f"fal: {kind.fal}", f"Fix: {kind.fix}", kind.why, more]
     text = "\n\n".join(plain(part, 1000) for part in parts)
     return {
         "id": plain(kind.code),
@@ -106,7 +111,7 @@ def _location(one: Finding) -> Object:
     if not file:
         # pytest's ids begin with the file.
         test, colons, _ = one.test.partition("::")
-        file, line = (test, 1) if colons and test.endswith(".py") else (PLACE, 1)
+        file, line = (test, line) if colons and test.endswith(".py") else (PLACE, 1)
     artifact = _artifact(plain(file, 1000))
     region: Object = {"startLine": max(line, 1)}
     location: Object = {"physicalLocation": {"artifactLocation": artifact, "region": region}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from falkit_spec.findings import Report
-from falkit_spec.reports.words import first_seen, logged, place, plain, totals, what
+from falkit_spec.reports.words import first_seen, logged, place, plain, remarks, totals, what
 
 _MOST_LINES = 1_000
 
@@ -31,6 +31,7 @@ def as_text(report: Report, of: str = "") -> str:
             lines.append(": ".join(filter(None, head)))
     lines += [f"falkit: in the baseline, and gone: {entry}" for entry in report.unmatched]
     lines += [f"falkit: not looked at: {problem}" for problem in report.problems]
+    lines += [f"falkit: {line}" for line in remarks(report)]
     shown = [logged(line) for line in lines[:_MOST_LINES]]
     if len(lines) > _MOST_LINES:
         shown.append(f"… and {len(lines) - _MOST_LINES:,} more lines; --format json has them all")

@@ -90,6 +90,46 @@ def totals(report: Report) -> str:
     return "; ".join(filter(None, parts))
 
 
+def remarks(report: Report) -> list[str]:
+    """Return what whoever reads a report should know, though nothing of it is wrong."""
+    return [*untried(report), *handed(report)]
+
+
+def untried(report: Report) -> list[str]:
+    """Return a line for receivers of which nobody knows whether they verify anything."""
+    if not (number := len(report.untried)):
+        return []
+    were = f"{counted(number, 'receiver')} of webhooks {'was' if number == 1 else 'were'}"
+    fix = "--probe-webhooks does that, in pytest the marker's probe_webhooks=True"
+    return [f"{were} not tried with forged copies; {fix}"]
+
+
+def handed(report: Report) -> list[str]:
+    """Return what of it others handed over, a line for each."""
+    lines: list[str] = []
+    for one in report.handed:
+        numbers = {noun: one.get(f"{noun}s") for noun in ("request", "job", "test")}
+        requests, jobs, tests = (
+            counted(number if isinstance(number, int) else 0, noun)
+            for noun, number in numbers.items()
+        )
+        own = f"{tests} had mocks of their own, with {requests} and {jobs} of these"
+        lines.append(f"{own}: {plain(one.get('command'))}")
+    return lines
+
+
+def not_done(report: Report) -> tuple[int, str]:
+    """Return how many jobs hadn't ended, and what they'd cost besides, such as `$0.48`."""
+    number, total = report.not_done.get("jobs"), _dollars(report.not_done.get("cost"))
+    if not isinstance(number, int) or not number:
+        return 0, ""
+    # Lazy, as below.
+    from falkit_spec.facts import in_words
+
+    unknown = report.not_done.get("unpriced")
+    return number, in_words(total or Decimal(0), unknown if isinstance(unknown, int) else 0)
+
+
 def cost(report: Report) -> str:
     """Return what the jobs would have cost, in words; nothing where nobody counted."""
     if "cost" not in report.spend:
@@ -103,18 +143,31 @@ def cost(report: Report) -> str:
     budget = read_dollars(report.spend.get("budget"))
     said = in_words(total, unknown if isinstance(unknown, int) else 0)
     more = over(budget, total) if budget is not None else ""
-    return f"would have cost {said}{f', {more}' if more else ''}"
+    open_jobs, price = not_done(report)
+    due = f"plus {price} for what isn't done" if open_jobs else ""
+    return ", ".join(filter(None, (f"would have cost {said}", more, due)))
 
 
 def _of(report: Report, noun: str) -> str:
     """Return a report's requests or jobs: `4 jobs (3 done, 1 failed)`."""
-    counts = {"requests": report.requests, "jobs": report.jobs}[noun]
-    numbers = {name: number for name, number in counts.items() if isinstance(number, int)}
-    if "total" not in numbers:
+    total = _numbers(report, noun).get("total")
+    if total is None:
         return ""
-    kinds = [f"{n:,} {logged(name)}" for name, n in numbers.items() if n and name != "total"]
+    kinds = [f"{n:,} {logged(name)}" for name, n in kinds_of(report, noun).items()]
     of = f" ({', '.join(kinds)})" if kinds else ""
-    return counted(numbers["total"], noun.removesuffix("s")) + of
+    return counted(total, noun.removesuffix("s")) + of
+
+
+def kinds_of(report: Report, noun: str) -> dict[str, int]:
+    """Return how many of a report's requests or jobs came to what; nothing of what none did."""
+    kinds = {name: n for name, n in _numbers(report, noun).items() if n and name != "total"}
+    open_jobs = not_done(report)[0] if noun == "jobs" else 0
+    return {**kinds, "not done": open_jobs} if open_jobs else kinds
+
+
+def _numbers(report: Report, noun: str) -> dict[str, int]:
+    counts = {"requests": report.requests, "jobs": report.jobs}[noun]
+    return {name: number for name, number in counts.items() if isinstance(number, int)}
 
 
 def _dollars(value: object) -> Decimal | None:

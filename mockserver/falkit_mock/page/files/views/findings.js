@@ -85,7 +85,7 @@ const nameOf = ({ fingerprint, test }) => `${fingerprint} ${test}`;
 
 /** All findings of one kind: what fal does and how to mend it, and where it was seen. */
 function Group({ group }) {
-  const [{ code, severity, title, fal, fix, why, see }] = group;
+  const [{ code, severity, title, fal, fix, why }] = group;
   const times = group.reduce((sum, one) => sum + one.times, 0);
   const jobs = useJobs(group.slice(0, MANY).map((one) => one.request_id));
   return html`<section class=${`finding ${severity}`} aria-label=${`${severity}: ${title}`}>
@@ -103,7 +103,7 @@ function Group({ group }) {
         ["fal", html`<${Prose} text=${fal} />`],
         ["Fix", html`<${Prose} text=${fix} />`],
         ["Why", html`<${Prose} text=${why} />`],
-        ["More", see && html`<span class="dim">docs/${see}</span>`],
+        ["More", html`<code>falkit explain ${code}</code>`],
       ]}
     />
   </section>`;
@@ -166,8 +166,8 @@ function Nothing({ report }) {
   if (!requests.total) {
     return html`<${Empty} title="Nothing to judge yet.">
       <p>
-        falkit watches how your program calls, and says here what works with the mock and fails at
-        fal, leaks a key, or costs money for nothing. It begins with the first request.
+        falkit watches how your program calls, and says here what fails at fal, leaks a key, or
+        costs money for nothing. It begins with the first request.
       </p>
       <p><${Link} to="jobs">How to send one<//></p><//>`;
   }
