@@ -91,7 +91,8 @@ def _unwrapped(text: str) -> str:
 def quick(faults: Sequence[Fault]) -> list[Fault]:
     """Return the first fault of each folder of tests that takes no long time."""
     short = [fault for fault in faults if not fault.takes_long]
-    first = {fault.test.rpartition("/")[0]: fault for fault in reversed(short)}
+    # A test's own name may have a slash.
+    first = {Path(fault.test.partition("::")[0]).parent: fault for fault in reversed(short)}
     return [fault for fault in short if fault in first.values()]
 
 

@@ -133,7 +133,7 @@ def site() -> Generator[tuple[int, list[str]]]:
     called: list[str] = []
     handler = type("Handler", (_Site,), {"called": called})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield server.server_port, called
