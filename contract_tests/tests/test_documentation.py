@@ -16,6 +16,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from falkit_contract import pytest_plugin
 from falkit_mock.cli import falkit
 from falkit_mock.core.settings import ASSUMPTIONS, Assumptions
 from falkit_mock.faults.rules import Rule
@@ -161,6 +162,8 @@ def test_every_option_that_the_readme_names_exists() -> None:
             r"--[a-z-]+", CliRunner().invoke(falkit, [*command.split(), "--help"]).output
         )
     }
+    plugin = Path(pytest_plugin.__file__).read_text()
+    known |= {*re.findall(r'"(--fal-[a-z-]+)"', plugin)}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) <= known
 
 
