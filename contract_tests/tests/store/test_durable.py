@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
+import math
 import random
 import sqlite3
 import sys
@@ -285,6 +286,19 @@ def test_all_who_wait_share_a_commit(tmp_path: Path) -> None:
     _in_a_loop(tmp_path / "falkit.state", many)
     with closing(DurableStore(tmp_path / "falkit.state")) as store:
         assert len(store.jobs()) == 100
+
+
+def test_jobs_that_are_gone_hide_no_others_before_the_file_knows(tmp_path: Path) -> None:
+    async def act(store: DurableStore) -> None:
+        assert store.journal is not None
+        jobs = [added(store) for _ in range(120)]
+        await store.journal.saved()
+        store.drop([job.id for job in (*jobs[:55], *jobs[60:])])
+        assert store.jobs() == jobs[55:60]
+        assert store.after(1, 3) == jobs[55:58]
+        assert store.before(math.inf, 3) == [*reversed(jobs[57:60])]
+
+    _in_a_loop(tmp_path / "falkit.state", act)
 
 
 def test_a_wait_that_is_given_up_keeps_nobody_else_from_theirs(tmp_path: Path) -> None:

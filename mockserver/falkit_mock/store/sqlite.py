@@ -226,10 +226,19 @@ class SqliteStore(Store):
         # No number of sqlite's is beyond these.
         seq = max(min(seq, 2.0**62), -1.0)
         clause = f"WHERE seq {beyond} ? ORDER BY seq {order} LIMIT {limit}"
-        rows: list[Job] = [] if shelf.hidden else shelf.selected(clause, seq)
-        own = shelf.own()
-        found = [self._at_hand(job) for job in rows if job.id not in own]
-        last = rows[-1].seq if len(rows) == limit else math.inf * (-1 if newest_first else 1)
+        own, found = shelf.own(), list[Job]()
+        last = math.inf * (-1 if newest_first else 1)
+        at = seq
+        while not shelf.hidden:
+            rows: list[Job] = shelf.selected(clause, at)
+            found += [self._at_hand(job) for job in rows if job.id not in own]
+            if len(rows) < limit:
+                break
+            at = rows[-1].seq
+            # Of jobs that are gone the database may have many pages yet.
+            if len(found) >= limit:
+                last = at
+                break
         for job in own.values():
             if job is None:
                 continue
