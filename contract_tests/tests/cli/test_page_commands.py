@@ -147,7 +147,7 @@ def test_what_the_page_does_is_not_logged_as_what_programs_do(environ: dict[str,
         assert found is not None
         with httpx.Client(base_url=found[1], trust_env=False) as browser:
             assert browser.get("/", headers=HTML).status_code == 200
-            assert browser.get("/__falkit/page/token.css").status_code == 200
+            assert browser.get("/__falkit/page/tokens.css").status_code == 200
             own = {"x-falkit-client": "page"}
             assert browser.get("/__falkit/jobs", headers=own).status_code == 200
             assert browser.get("/__falkit/clock").status_code == 200

@@ -165,6 +165,8 @@ def test_only_events_of_a_kind_are_sent_with_a_filter(mock: Mock) -> None:
         (event,) = follower.take(1)
     assert (event.kind, event.data["status"]) == ("delivery_attempted", "refused")
     assert (event.data["endpoint_id"], event.data["prompt"]) == (T2V, PROMPT["prompt"])
+    (listed,) = mock.http.get("/__falkit/deliveries").json()["deliveries"]
+    assert event.data["seconds"] == listed["seconds"]
     reply = mock.http.get(EVENTS, params={"kind": "request"})
     assert (reply.status_code, "kind: 'request' is not " in reply.text) == (422, True)
 

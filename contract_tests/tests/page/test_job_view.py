@@ -46,6 +46,12 @@ def test_why_a_job_failed_is_at_the_top_and_at_its_field(serve: Serve, look: Loo
     expect(asked).to_have_count(2)
     expect(asked.first).to_contain_text("has no such input: colour")
     expect(asked.last).to_contain_text("422")
+    # What takes no time to speak of isn't none, and no moment after another.
+    told = """async () => {
+        const { duration, plus } = await import("/__falkit/page/format.js");
+        return [duration(0.0003), duration(0), plus(0.0003), plus(0.002)];
+    }"""
+    assert page.evaluate(told) == ["< 1 ms", "0 s", "0", "+2 ms"]
 
 
 @at_night

@@ -185,6 +185,10 @@ def test_price_and_errors_follow_what_is_typed_without_a_job(serve: Serve, look:
     expect(verdict).to_have_text("Not JSON yet, so there is nothing to run.")
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_disabled()
     expect(page.get_by_role("region", name="As code")).to_contain_text("Once the input is JSON")
+    # What is typed so far isn't thrown away.
+    press(page, "Form")
+    expect(page.locator(".said")).to_contain_text("Not JSON yet: finish it first")
+    expect(page.get_by_label("Input as JSON")).to_have_value(re.compile('"red"$'))
     page.get_by_label("Input as JSON").fill("[1]")
     expect(page.get_by_role("alert")).to_contain_text("an object is needed")
     press(page, "Fill with the example")

@@ -135,7 +135,7 @@ def test_a_request_opens_beside_the_list(serve: Serve, look: Look) -> None:
     expect(pane).to_contain_text("Not read: the answer was clear without it.")
     expect(pane.locator("a[href*='#/jobs/']")).to_have_count(0)
     page.goto(f"{mock.url}/#/requests/999")
-    expect(page.get_by_role("heading", name="It isn't kept any more")).to_be_visible()
+    expect(page.get_by_role("heading", name="There is no such request")).to_be_visible()
     # On a small screen it is there alone.
     page.set_viewport_size({"width": 390, "height": 800})
     expect(rows(page).first).not_to_be_visible()
@@ -156,6 +156,9 @@ def test_deliveries_come_and_are_told_apart(serve: Serve, look: Look, receiver: 
         pending = page.locator(".pending")
         expect(pending).to_contain_text("1 webhook to come")
         expect(pending.locator("tbody tr")).to_contain_text(re.compile("in [678] s.*1"))
+        # How long it took, events tell too.
+        took = rows(page).locator(".number")
+        expect(took).to_have_text([re.compile(r"\d m?s$")] * 3)
         rows(page).filter(has_text="500, retry").locator("a").click()
         pane = page.get_by_role("region", name="Delivery", exact=True)
         expect(pane).to_contain_text("To be tried again")
@@ -166,6 +169,9 @@ def test_deliveries_come_and_are_told_apart(serve: Serve, look: Look, receiver: 
         expect(pane).to_contain_text("To be tried again")
         page.keyboard.press("Escape")
         expect(rows(page).filter(has_text="attempt 2").locator("a")).to_be_focused()
+    expect(page.locator(".scroll")).to_have_attribute("aria-label", "4 deliveries")
+    page.get_by_label("Verdict").select_option("untaken")
+    expect(rows(page)).to_have_count(3)
     page.get_by_label("Verdict").select_option("retry")
     expect(rows(page)).to_have_count(2)
     expect(rows(page).first).to_contain_text("500, retry")
@@ -184,12 +190,21 @@ def test_deliveries_come_and_are_told_apart(serve: Serve, look: Look, receiver: 
     why = refused.locator(".flag")
     expect(why).to_have_text("connection refused")
     assert why.evaluate("(told) => told.scrollWidth <= told.clientWidth")
+    # Of another day it is said which, by the mock's clock.
+    mock.http.post("/__falkit/clock/advance", json={"seconds": 86_400}).raise_for_status()
+    page.reload()
+    when = rows(page).last.locator(".when")
+    expect(when).to_have_text(re.compile(r"^\d\d-\d\d \d\d:\d\d:\d\d$"))
+    assert when.evaluate("(told) => told.scrollWidth <= told.clientWidth")
 
 
-def test_a_delivery_is_sent_again_and_elsewhere(
-    serve: Serve, look: Look, receiver: Receiver
-) -> None:
-    mock = serve("instant")
+def test_a_delivery_is_sent_again_and_elsewhere(serve: Serve, look: Look) -> None:
+    mock, codes = serve("instant"), iter([500])
+    with receiving(lambda _: Reply(next(codes, 200))) as receiver:
+        _sent_again(mock, look, receiver)
+
+
+def _sent_again(mock: Mock, look: Look, receiver: Receiver) -> None:
     mock.submit(params={"fal_webhook": receiver.url}, headers=KEY)
     receiver.wait()
     page = look(mock, "#/webhooks")
@@ -200,6 +215,8 @@ def test_a_delivery_is_sent_again_and_elsewhere(
     pane.get_by_role("button", name="Send again").click()
     said(page, "200, acknowledged")
     expect(rows(page)).to_have_count(2)
+    expect(rows(page).first).to_contain_text("resend 2")
+    expect(rows(page).last).to_contain_text("500, taken later")
     with receiving(lambda _: Reply(200)) as other:
         pane.get_by_role("button", name="Send to another URL…").click()
         page.get_by_role("dialog").get_by_label("URL").fill(other.url)

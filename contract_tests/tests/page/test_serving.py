@@ -46,7 +46,7 @@ def test_head_tells_what_get_would(mock: Mock) -> None:
 
 
 def test_a_file_is_compressed_for_who_takes_that_and_sent_once(mock: Mock) -> None:
-    url = "/__falkit/page/token.css"
+    url = "/__falkit/page/tokens.css"
     plain = mock.http.get(url, headers={"accept-encoding": "identity"})
     with mock.http.stream("GET", url, headers={"accept-encoding": "gzip"}) as packed:
         assert packed.headers["content-encoding"] == "gzip"
@@ -114,7 +114,7 @@ def test_at_a_host_of_fals_there_is_fals_answer(mock: Mock, headers: dict[str, s
         {"origin": "https://evil.example"},
     ],
 )
-@pytest.mark.parametrize("path", ["/", "/__falkit/page/token.css"])
+@pytest.mark.parametrize("path", ["/", "/__falkit/page/tokens.css"])
 def test_no_page_of_another_origin_has_it(mock: Mock, headers: dict[str, str], path: str) -> None:
     assert mock.http.get(path, headers={**BROWSER, **headers}).status_code == 403
 
@@ -128,7 +128,7 @@ def test_a_link_from_elsewhere_opens_it(mock: Mock) -> None:
 def test_without_the_page_there_is_what_was_there_before() -> None:
     with running(Settings(page=False)) as served:
         assert served.http.get("/", headers=BROWSER).status_code == 404
-        assert served.http.get("/__falkit/page/token.css").status_code == 404
+        assert served.http.get("/__falkit/page/tokens.css").status_code == 404
         reply = served.http.post("/__falkit/page")
         assert (reply.status_code, "--no-page" in reply.json()["detail"]) == (404, True)
 
@@ -277,8 +277,11 @@ def test_a_link_with_a_code_lets_one_browser_in_once(guarded: Mock, browser: htt
     assert (reply.status_code, reply.headers["location"]) == (303, "/")
     assert browser.get("/").status_code == 200
     with httpx.Client(trust_env=False, headers=BROWSER) as other:
-        assert other.get(url).status_code == 401
+        used = other.get(url)
+        assert used.status_code == 401
+        assert "That link was used" in used.text
         assert other.get(url[:-1]).status_code == 401
+        assert "That link" not in other.get(url.partition("?")[0]).text, "without a code"
 
 
 def test_cookies_and_codes_end_and_are_of_one_token() -> None:

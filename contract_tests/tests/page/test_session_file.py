@@ -35,6 +35,7 @@ def alone(browser: Browser, file: Path) -> tuple[list[str], str]:
 
     with browser.new_context(offline=True) as context:
         page: Page = context.new_page()
+        page.set_viewport_size({"width": 1000, "height": 300})
         page.on("request", asked)
         page.on("console", said)
         page.goto(file.as_uri())
@@ -44,6 +45,7 @@ def alone(browser: Browser, file: Path) -> tuple[list[str], str]:
         expect(page.locator("summary.job").first).to_contain_text("duration: Input should be")
         page.get_by_role("link", name="its job").first.click()
         expect(page.get_by_role("heading", name="Input").first).to_be_visible()
+        expect(page.locator("details[open] > summary.job")).to_be_in_viewport(ratio=1)
         page.go_back()
         page.locator("details[open] > summary.job").click()
         for summary in page.locator(".items summary").all():
@@ -77,6 +79,7 @@ def test_the_page_saves_it_and_it_opens_without_the_mock(
     for part in (
         *(
             "Jobs: 3",
+            "requests judged",
             "<b>test_a.py",
             "Failed 422",
             "duration: Input should be 6, 8 or 10",

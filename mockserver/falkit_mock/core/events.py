@@ -260,6 +260,7 @@ class DeliveryAttempted:
             "cause": made.cause,
             "number": made.number,
             "sent": made.sent,
+            "seconds": round(made.seconds, 6),
             "status_code": made.status_code,
             "status": made.status,
             "error": made.error,

@@ -146,15 +146,15 @@ class Page:
 
     async def _session(self, request: Request, sessions: Sessions) -> Reply:
         """Give a cookie for the token, which a form brings, or for a code, which a link does."""
+        code = request.query_params.get("code", "")
         if request.method == "POST":
             form = parse_qs((await _body(request)).decode("latin-1"))
             good = self._takes(request.scope, form.get("token", [""])[0].strip())
         else:
             # What only looks, such as a preview, leaves the code good.
-            code = request.query_params.get("code", "")
             good = request.method == "GET" and sessions.redeem(code)
         if not good:
-            return self._asking(request.method)
+            return self._asking(request.method if request.method == "POST" or code else "")
         headers = {
             **_HEADERS,
             "cache-control": "no-store",

@@ -83,7 +83,9 @@ def _header(report: Report, top: str) -> str:
     for name, numbers in (("requests", report.requests), ("jobs", report.jobs)):
         if isinstance(total := numbers.get("total"), int):
             kinds = [f"{number:,} {text(kind)}" for kind, number in kinds_of(report, name).items()]
-            figures.append((name, f"{total:,}", ", ".join(kinds)))
+            # A session lists what was asked on the mock's own page, too, which isn't judged.
+            label = f"{name} judged" if top and name == "requests" else name
+            figures.append((label, f"{total:,}", ", ".join(kinds)))
     if said := cost(report):
         amount, _, more = said.removeprefix("would have cost ").partition(", ")
         figures.append(("would have cost", text(amount), text(more)))

@@ -35,6 +35,12 @@ export class ApiError extends Error {
   }
 }
 
+/** Fetch something of the mock's; no answer at all is an ApiError, too. */
+export const reach = (url, options) =>
+  fetch(url, options).catch((error) => {
+    throw error.name === "AbortError" ? error : new ApiError(0, "The mock doesn't answer. Is it still running?");
+  });
+
 /**
  * Call an operation; `path` is relative to /__falkit.
  * @param {string} method
@@ -50,13 +56,7 @@ export async function call(method, path, { query = {}, body, signal, raw } = {})
     headers["content-type"] = "application/json";
     sent = JSON.stringify(body);
   }
-  let reply;
-  try {
-    reply = await fetch(address(path, query), { method, headers, body: sent, signal });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new ApiError(0, "The mock doesn't answer. Is it still running?");
-  }
+  const reply = await reach(address(path, query), { method, headers, body: sent, signal });
   if (reply.status === 401) connection.value = "refused";
   if (!reply.ok) throw new ApiError(reply.status, await reason(reply));
   if (raw) return reply;

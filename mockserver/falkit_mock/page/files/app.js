@@ -1,6 +1,6 @@
 /** The shell: header, navigation, the view that the URL names, and keys. */
 import { clock, connect, connection, follow, get, health, now, ready, setTenant, spent, tenant, tick } from "./api.js";
-import { clockTime, count, iso, money, zone } from "./format.js";
+import { count, dayTime, iso, money, zone } from "./format.js";
 import { keysAreFree } from "./list.js";
 import { Copy, Dialog, Empty, Icon, Link, Said, html, render, signal, useEffect, useRef, useState } from "./parts.js";
 import { go, route, setQuery } from "./router.js";
@@ -51,7 +51,7 @@ function Clock() {
   const { running } = clock.value;
   const moment = now();
   return html`<${Link} to="control" class="clock ${running ? "" : "paused"}" title=${`The mock's clock: ${iso(moment)}; here in ${zone()}`}>
-    ${running ? "" : html`<${Icon} name="held" /> paused `}<time>${clockTime(moment)}</time><//>`;
+    ${running ? "" : html`<${Icon} name="held" /> paused `}<time>${dayTime(moment, Date.now() / 1000)}</time><//>`;
 }
 
 function Counts() {
@@ -117,8 +117,9 @@ function View() {
   const known = Object.hasOwn(VIEWS, view);
   const [loaded, setLoaded] = useState({});
   const first = useRef(true);
+  const live = connection.value === "live";
   useEffect(() => {
-    if (!known) return;
+    if (!known || (loaded.view === view && !loaded.error)) return;
     let here = true;
     VIEWS[view][0]().then(
       (module) => here && setLoaded({ view, module }),
@@ -127,7 +128,8 @@ function View() {
     return () => {
       here = false;
     };
-  }, [view]);
+    // What could not be fetched may be by now.
+  }, [view, live]);
   const shown = loaded.view === view;
   useEffect(() => {
     const { title } = loaded.module ?? {};
@@ -143,7 +145,7 @@ function View() {
   }
   if (!shown) return html`<p class="loading" role="status">Loading…</p>`;
   if (loaded.error) {
-    return html`<h1 tabindex="-1">${VIEWS[view][1]}</h1><${Empty} title="This view could not be loaded.">${connection.value === "lost" ? html`<p>The mock doesn't answer. Once it does, the page can be loaded again.</p>` : html`<p>${loaded.error.message}</p><p><button onClick=${() => location.reload()}>Load the page again</button></p>`}<//>`;
+    return html`<h1 tabindex="-1">${VIEWS[view][1]}</h1><${Empty} title="This view could not be loaded.">${!live ? html`<p>The mock doesn't answer. Once it does, it is loaded again.</p>` : html`<p>${loaded.error.message}</p><p><button onClick=${() => location.reload()}>Load the page again</button></p>`}<//>`;
   }
   if (health.value?.settings?.tenants && !tenant.value) {
     return html`<h1 tabindex="-1">${VIEWS[view][1]}</h1><${Empty} title="Choose a key above."><p>This mock was started with <code>--tenants</code>: each key has jobs, a clock and files of its own. A key is there from its first request on.</p><//>`;

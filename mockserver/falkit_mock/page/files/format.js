@@ -6,7 +6,7 @@ const two = (number) => String(number).padStart(2, "0");
 export function duration(seconds) {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return "–";
   const size = Math.abs(seconds);
-  if (size < 0.0005) return "0 s";
+  if (size < 0.0005) return size ? "< 1 ms" : "0 s";
   if (size < 1) return `${Math.round(seconds * 1000)} ms`;
   if (size < 10) return `${Number(seconds.toFixed(1))} s`;
   if (size < 90) return `${Math.round(seconds)} s`;
@@ -14,6 +14,9 @@ export function duration(seconds) {
   if (size < 129_600) return `${Math.round(seconds / 3600)} h`;
   return `${Math.round(seconds / 86_400)} d`;
 }
+
+/** Return how long after another a moment was. */
+export const plus = (seconds) => (seconds < 0.0005 ? "0" : `+${duration(seconds)}`);
 
 /** Return how long ago a moment was, by the mock's clock. */
 export function age(moment, now) {
@@ -36,6 +39,12 @@ export function dateTime(moment, precise = false) {
   const date = new Date(moment * 1000);
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
   return `${day} ${clockTime(moment, precise)}`;
+}
+
+/** Return a moment as the time of day, with its month and day where those are another moment's. */
+export function dayTime(moment, now) {
+  const text = dateTime(moment);
+  return text.slice(0, 10) === dateTime(now).slice(0, 10) ? text.slice(11) : text.slice(5);
 }
 
 /** Return a moment (unix seconds) as logs and replies have it, in UTC. */
@@ -71,8 +80,8 @@ export function bytes(size) {
 /** Return a whole number with its thousands apart. */
 export const count = (number) => Number(number).toLocaleString("en-US");
 
-/** Return `1 job`, `2 jobs`. */
-export const plural = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+/** Return `1 job`, `2 jobs`, `2 deliveries`. */
+export const plural = (number, noun) => `${count(number)} ${number === 1 ? noun : `${noun}s`.replace("rys", "ries")}`;
 
 /** Return the end of an id, which tells ids apart; their beginning is the time. */
 export const shortId = (id) => (id.length > 14 ? `…${id.slice(-8)}` : id);

@@ -1,7 +1,8 @@
 /** Lists that are here as a whole, of which a filter shows some; and what is opened beside one. */
+import { follow, ready } from "./api.js";
 import { anywhere, glob } from "./format.js";
 import { Rows } from "./list.js";
-import { Link, html } from "./parts.js";
+import { Link, html, useEffect, useMemo } from "./parts.js";
 import { route } from "./router.js";
 
 /**
@@ -82,6 +83,28 @@ export class Kept extends Rows {
     this.life.abort();
     this.meanwhile = null;
   }
+}
+
+/**
+ * Keep rows as events of some kinds tell, and show those that fit the filters in the URL.
+ * Returns whether there is such a filter.
+ * @param {(event: object) => object} row makes a row of an event
+ * @param {(wanted: object) => (row: object) => boolean} filter of what the query has of `names`
+ */
+export function useKept(rows, kinds, row, filter, names, query) {
+  const wanted = Object.fromEntries(names.map((name) => [name, query[name]]).filter(([, value]) => value));
+  const of = JSON.stringify(wanted);
+  useMemo(() => rows.show(filter(wanted)), [of]);
+  useEffect(() => {
+    ready.then(() => rows.load());
+    const leave = follow([...kinds, "reset"], (events) => (events.every(({ kind }) => kinds.includes(kind)) ? rows.take(events.map(row)) : rows.load()));
+    return () => {
+      leave();
+      rows.stop();
+    };
+  }, []);
+  rows.version.value;
+  return of !== "{}";
 }
 
 /** A list with what was opened of it at its side, or over it where there is no room. */

@@ -312,7 +312,7 @@ export function VirtualList({ rows, cells, open, head, label, noun, kind = "jobs
   const fresh = rows.fresh.value;
   return html`<div class="list ${kind} ${cards ? "cards" : ""}" role="table" aria-label=${label} aria-rowcount=${length + 1}>
     <div class="head" role="row" aria-rowindex="1" style=${{ paddingRight: `calc(var(--s4) + ${view.bar ?? 0}px)` }}>${head}</div>
-    ${fresh > 0 && html`<button class="fresh" onClick=${newest}>${count(fresh)} new <span class="sr">${noun}${fresh === 1 ? "" : "s"}</span></button>`}
+    ${fresh > 0 && html`<button class="fresh" onClick=${newest}>${count(fresh)} new <span class="sr">${plural(fresh, noun).split(" ")[1]}</span></button>`}
     <div class="scroll" ref=${box} role="rowgroup" tabindex="0" aria-label=${plural(length, noun)} onScroll=${scrolled}
       onFocusIn=${(event) => {
         const place = event.target.closest("[data-place]");

@@ -238,15 +238,16 @@ export function Asked({ title, label, act, close, danger, children }) {
   <//>`;
 }
 
-/** A labelled field of the query in the URL; `search` is where the key / leads, `known` what GET /spend lists to choose from. */
+/** A labelled field of the query in the URL; an option is a value, or has its words beside it; `search` is where the key / leads, `known` what GET /spend lists to choose from. */
 export function Filter({ name, label, options, search, type = "text", placeholder, known }) {
   const id = useId();
   const value = route.value.query[name] ?? "";
   const change = (event) => setQuery({ [name]: event.target.value });
+  const choices = options?.map((one) => [one].flat());
   const field = options
     ? html`<select id=${id} value=${value} onChange=${change}>
         <option value="">any</option>
-        ${options.map(([one, text]) => html`<option key=${one} value=${one} selected=${one === value}>${text}</option>`)}
+        ${[...(value && !choices.some(([one]) => one === value) ? [[value]] : []), ...choices].map(([one, text = one]) => html`<option key=${one} value=${one} selected=${one === value}>${text}</option>`)}
       </select>`
     : html`<input id=${id} type=${type} value=${value} placeholder=${placeholder} data-search=${search} autocomplete="off" spellcheck=${false} list=${known && `${id}l`} onInput=${change} />${known && html`<datalist id=${`${id}l`}>${spent.value?.[known].slice(0, 200).map(({ key, endpoint_id: id = key }) => html`<option value=${id} />`)}</datalist>`}`;
   return html`<div class="filter"><label for=${id}>${label}</label>${field}</div>`;

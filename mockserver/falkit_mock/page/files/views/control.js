@@ -47,14 +47,7 @@ export function Control() {
   </div>`;
 }
 
-const JUMPS = [
-  ["+10 s", 10],
-  ["+1 min", 60],
-  ["+10 min", 600],
-  ["+1 h", 3600],
-  ["+1 day", 86_400],
-  ["+7 days", 604_800],
-];
+const JUMPS = [["+10 s", 10], ["+1 min", 60], ["+10 min", 600], ["+1 h", 3600], ["+1 day", 86_400], ["+7 days", 604_800]];
 
 /** The mock's clock, and ways to move it. */
 function Clock() {

@@ -14,11 +14,7 @@ export function Rules() {
     error,
     again,
   } = useRead((signal) => get("/rules", {}, { signal }).then((reply) => reply.rules), []);
-  useFollow(
-    ["request_answered", "job_changed", "delivery_attempted", "rules_changed", "reset"],
-    PAUSE,
-    again,
-  );
+  useFollow(["request_answered", "job_changed", "delivery_attempted", "rules_changed", "reset"], PAUSE, again);
   const drop = (rule) =>
     attempt(`Off: ${rule.text}`, () => remove(`/rules/${rule.id}`)).then(again);
   const dropAll = async () => {
@@ -129,14 +125,8 @@ function Line() {
 }
 
 function Chosen({ changed }) {
-  const { value: faults, error } = useRead(
-    (signal) => get("/faults", {}, { signal }).then((reply) => reply.faults),
-    [],
-  );
-  const endpoints = useRead(
-    (signal) => get("/endpoints", {}, { signal }).then((reply) => reply.endpoints),
-    [],
-  );
+  const { value: faults, error } = useRead((signal) => get("/faults", {}, { signal }).then((reply) => reply.faults), []);
+  const endpoints = useRead((signal) => get("/endpoints", {}, { signal }).then((reply) => reply.endpoints), []);
   const [name, setName] = useState("internal_server_error");
   const [inputs, setInputs] = useState(0);
   const id = useId();

@@ -20,7 +20,7 @@ export function Catalogue({ heading, to, children }) {
   const { value, error, again } = useRead((signal) => get("/endpoints", {}, { signal }), []);
   const { text = "", category, date } = route.value.query;
   const all = value?.endpoints ?? [];
-  const options = (name) => [...new Set(all.map((one) => one[name]).filter(Boolean))].sort().map((one) => [one, one]);
+  const options = (name) => [...new Set(all.map((one) => one[name]).filter(Boolean))].sort();
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   const found = all.filter((one) => {
     const said = `${one.endpoint_id} ${one.category} ${one.description ?? ""}`.toLowerCase();

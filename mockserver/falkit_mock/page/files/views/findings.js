@@ -51,8 +51,8 @@ export function Findings({ params: { query } }) {
         .map(([severity, number]) => plural(number, severity))
         .join(", ")}
       buttons=${shown.length > 0 && html`<${Copy} text=${() => asText(shown)} label="Copy as text">Copy as text<//>`}>
-        <${Filter} name="severity" label="Severity" options=${Object.keys(SEVERITIES).map((one) => [one, one])} />
-        <${Filter} name="code" label="Code" options=${(codes.includes(query.code) || !query.code ? codes : [query.code, ...codes]).map((one) => [one, one])} />
+        <${Filter} name="severity" label="Severity" options=${Object.keys(SEVERITIES)} />
+        <${Filter} name="code" label="Code" options=${codes} />
         <${Filter} name="test" label="Test" search placeholder="test_video.py" />
         <label class="filter"><input type="checkbox" checked=${ended} onChange=${(event) => setQuery({ ended: event.target.checked ? "yes" : "" })} />${" "}As if the program had ended</label>
     <//>

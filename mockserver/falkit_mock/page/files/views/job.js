@@ -1,7 +1,7 @@
 /** One job: its course, what it was asked, what it answered, and buttons. */
 import { get, now, post, ready, tick } from "../api.js";
 import { LANGUAGES, age, codeOf, dateTime, duration, errorText, money, shortId } from "../format.js";
-import { Codes, Copy, Empty, EndpointId, Facts, Failure, Icon, Link, STATES, StatusMark, html, isExpired, stateOf, useFollow, useMemo, useRead } from "../parts.js";
+import { Codes, Copy, Empty, EndpointId, Facts, Failure, Icon, Link, STATES, StatusMark, html, isExpired, stateOf, useFollow, useMemo, useRead, useRef } from "../parts.js";
 import { Actions } from "./job_actions.js";
 import { Attempts } from "./job_attempts.js";
 import { Input } from "./job_input.js";
@@ -20,16 +20,11 @@ export function Job({ params: { rest: id, query } }) {
     (signal) => ready.then(() => get(`/jobs/${encodeURIComponent(id)}`, {}, { signal })),
     [id],
   );
-  const requests = useRead(
-    (signal) =>
-      get("/requests", { request_id: id, limit: 1000 }, { signal }).then((reply) => reply.requests),
-    [id],
-  );
-  const attempts = useRead(
-    (signal) =>
-      get("/deliveries", { request_id: id }, { signal }).then((reply) => reply.deliveries),
-    [id],
-  );
+  // What was shown of a job stays, when the mock has lost it.
+  const had = useRef({}).current;
+  const keep = (name) => (reply) => (had[name] = reply[name].length ? reply[name] : (had[name] ?? []));
+  const requests = useRead((signal) => get("/requests", { request_id: id, limit: 1000 }, { signal }).then(keep("requests")), [id]);
+  const attempts = useRead((signal) => get("/deliveries", { request_id: id }, { signal }).then(keep("deliveries")), [id]);
   const endpointId = job.value?.endpoint_id;
   const endpoint = useRead(
     (signal) => (endpointId ? optional(get(`/endpoints/${endpointId}`, {}, { signal })) : nothing),
@@ -44,21 +39,15 @@ export function Job({ params: { rest: id, query } }) {
   );
   const findings = useRead(
     () =>
-      optional(
-        get("/report").then((report) => report.findings.filter((one) => one.request_id === id)),
-      ),
+      optional(get("/report").then(({ findings }) => keep("findings")({ findings: findings.filter((one) => one.request_id === id) }))),
     [id],
   );
   // What is read again, by the event that tells of a change.
-  for (const [kind, part] of [
-    ["job_changed", job],
-    ["request_answered", requests],
-    ["delivery_attempted", attempts],
-    ["finding_made", findings],
-  ])
+  for (const [kind, part] of [["job_changed", job], ["request_answered", requests], ["delivery_attempted", attempts], ["finding_made", findings]])
     useFollow([kind, "reset"], PAUSE, part.again, (event) => event.kind !== kind || event.request_id === id);
 
   const one = job.value;
+  const gone = job.error?.status === 404;
   const code = useMemo(() => one && texts(one), [one?.request_id]);
   // The heading stays the same element, since it has the focus by the time that the job is here.
   return html`<div class="view job">
@@ -75,25 +64,25 @@ export function Job({ params: { rest: id, query } }) {
               : `Job ${shortId(id)}`
           }
         </h1>
-        ${one && html`<${Actions} job=${one} query=${query} again=${job.again} /><${About} job=${one} />`}
+        ${one && html`${!gone && html`<${Actions} job=${one} query=${query} again=${job.again} />`}<${About} job=${one} />`}
       </div>
     </header>
     <${Failure}
       ...${job}
       gone=${html`<${Empty} title=${one ? "It is not there any more." : "This mock has no such job."}><p>
-          ${one ? "What you see is what there was. " : "Perhaps it was never here. "}Or else the
-          mock was reset or started anew, or the job was forgotten after its time.
+          ${one ? "What you see is what there was:" : "It was never here, or"} the mock was reset or
+          started anew, or the job was forgotten after its time.
         </p>
         <p><${Link} to="jobs" query=${query}>Go to the jobs<//></p><//>`} />
     ${
       one
-        ? html`<${Parts} ...${{ one, code, requests, attempts, endpoint, check, findings }} />`
+        ? html`<${Parts} ...${{ one, gone, code, requests, attempts, endpoint, check, findings }} />`
         : !job.error && html`<p class="loading">Loading…</p>`
     }
   </div>`;
 }
 
-function Parts({ one, code, requests, attempts, endpoint, check, findings }) {
+function Parts({ one, gone, code, requests, attempts, endpoint, check, findings }) {
   return html` <${Why} job=${one} findings=${findings.value} attempt=${attempts.value?.at(-1)} />
     <section aria-labelledby="timeline">
       <h2 id="timeline">Timeline</h2>
@@ -113,7 +102,7 @@ function Parts({ one, code, requests, attempts, endpoint, check, findings }) {
       (one.options.webhook || attempts.value?.length > 0) &&
       html`<section aria-labelledby="webhook">
         <h2 id="webhook">Webhook</h2>
-        <${Attempts} job=${one} attempts=${attempts.value ?? []} error=${attempts.error} again=${attempts.again} />
+        <${Attempts} job=${one} attempts=${attempts.value ?? []} error=${attempts.error} again=${attempts.again} gone=${gone} />
       </section>`
     }
     <section aria-labelledby="requests">
@@ -179,24 +168,9 @@ function Why({ job, findings, attempt }) {
   const untaken = attempt && attempt.status !== "acknowledged";
   if (!failed && !findings?.length && !faults.length && !untaken) return null;
   return html`<div class="why">
-    ${
-      failed &&
-      html`<p class="bad">
-        <${Icon} name="failed" /><span><b>${STATES.failed} with ${job.outcome?.status_code}</b>${" "}${reason(job)}</span>
-      </p>`
-    }
-    ${
-      faults.length > 0 &&
-      html`<p class="warn">
-        <${Icon} name="warning" /><span><b>On purpose:</b>${" "}${faults.join(", ")}</span>
-      </p>`
-    }
-    ${
-      untaken &&
-      html`<p class="warn">
-        <${Icon} name="warning" /><span><b>The webhook isn't taken:</b> ${said(attempt)}</span>
-      </p>`
-    }
+    ${failed && html`<p class="bad"><${Icon} name="failed" /><span><b>${STATES.failed} with ${job.outcome?.status_code}</b> ${reason(job)}</span></p>`}
+    ${faults.length > 0 && html`<p class="warn"><${Icon} name="warning" /><span><b>On purpose:</b> ${faults.join(", ")}</span></p>`}
+    ${untaken && html`<p class="warn"><${Icon} name="warning" /><span><b>The webhook isn't taken:</b> ${said(attempt)}</span></p>`}
     ${findings?.map(
       (one) =>
         html`<p key=${one.fingerprint} class=${one.severity}>
@@ -233,7 +207,5 @@ function reason({ outcome, error }) {
 
 function texts({ endpoint_id: endpoint, input, key, entry, options }) {
   const request = { endpoint, input, key: key || "falkit", entry, webhook: options.webhook };
-  return Object.fromEntries(
-    Object.entries(LANGUAGES).map(([language, name]) => [name, codeOf(language, request)]),
-  );
+  return Object.fromEntries(Object.entries(LANGUAGES).map(([language, name]) => [name, codeOf(language, request)]));
 }

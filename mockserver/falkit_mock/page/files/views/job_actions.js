@@ -47,13 +47,7 @@ export function Actions({ job, query, again }) {
         ["Submit again", repeat],
         ...(isExpired(job)
           ? []
-          : [
-              [
-                "Expire",
-                () => act("expire"),
-                "Forget it as fal does after its time: then its status and result are 404",
-              ],
-            ]),
+          : [["Expire", () => act("expire"), "Forget it as fal does after its time: then its status and result are 404"]]),
       ]
     : [
         held
@@ -83,10 +77,7 @@ export function Actions({ job, query, again }) {
   </div>`;
 }
 
-const HOW = [
-  ["fault", "With an error of fal's"],
-  ["reply", "With a reply in full"],
-];
+const HOW = [["fault", "With an error of fal's"], ["reply", "With a reply in full"]];
 
 /** End a job with a fault of the catalogue, or with a reply in full. */
 function Fail({ end, close }) {

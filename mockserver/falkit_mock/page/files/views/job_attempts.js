@@ -1,42 +1,45 @@
 /** Attempts to deliver a job's webhook: what was sent and answered, whether the signature is good, and once more. */
 import { now, post, tick } from "../api.js";
-import { clockTime, duration, iso } from "../format.js";
+import { clockTime, duration, iso, plus } from "../format.js";
 import { Facts, Failure, Icon, StatusMark, attempt, html, useEffect, useState } from "../parts.js";
 import { Body } from "./job_requests.js";
 
 export const WORDS = { acknowledged: "Acknowledged", retry: "To be tried again", failed: "Given up", refused: "Target not allowed", lost: "Lost by a fault" };
 export const SHAPES = { acknowledged: "done", retry: "retry", failed: "failed", refused: "cancelled", lost: "warning" };
 
-export function Attempts({ job, attempts, error, again }) {
+export function Attempts({ job, attempts, error, again, gone }) {
   tick.value;
   const next = attempts.at(-1)?.next;
   const resend = () => attempt("The webhook is sent again", () => post(`/jobs/${job.request_id}/resend`));
   return html`
     <${Facts} rows=${[["To", html`<code>${job.options.webhook ?? attempts[0]?.url}</code>`], ["Next attempt", next ? `in ${duration(Math.max(0, next - now()))}, at ${clockTime(next)}` : null]]} />
     <${Failure} error=${error} again=${again} />
-    ${attempts.length === 0 ? html`<p class="dim">${job.status === "COMPLETED" ? "No attempt is over yet." : "It is sent when the job ends."}</p>` : html`<div class="rows">${attempts.map((one) => html`<${Attempt} key=${one.id} delivery=${one} since=${job.created} next=${after(one, attempts)} />`)}</div>`}
-    ${job.status === "COMPLETED" && html`<p><button onClick=${resend}>Send the webhook again</button></p>`}`;
+    ${attempts.length === 0 ? html`<p class="dim">${job.status === "COMPLETED" ? "No attempt is over yet." : "It is sent when the job ends."}</p>` : html`<div class="rows">${attempts.map((one) => html`<${Attempt} key=${one.id} delivery=${one} since=${job.created} next=${after(one, attempts)} gone=${gone} />`)}</div>`}
+    ${job.status === "COMPLETED" && !gone && html`<p><button onClick=${resend}>Send the webhook again</button></p>`}`;
 }
 
 /** Return the attempt that was made after one that isn't taken; undefined while there is none. */
 export const after = (one, attempts = []) => one.next && attempts.find(({ url, number }) => url === one.url && number > one.number);
 
+/** What an attempt is called. */
+export const called = ({ cause, number }) => `${cause === "job" ? "attempt" : cause} ${number}`;
+
 /** One attempt as a line that opens to what was sent and answered; `next` is the one after it. */
-export function Attempt({ delivery, since, next }) {
+export function Attempt({ delivery, since, next, gone }) {
   const [open, setOpen] = useState(false);
-  const { number, status, sent, seconds, error, response, cause, faults } = delivery;
+  const { status, sent, seconds, error, response, faults } = delivery;
   const resend = () => attempt("The same body is sent again, with a new signature", () => post(`/deliveries/${delivery.id}/resend`));
   return html`<details class="item" onToggle=${(event) => setOpen(event.target.open)}>
     <summary>
-      <span class="dim when" title=${iso(sent)}>${since === undefined ? clockTime(sent) : `+${duration(sent - since)}`}</span>
-      <span class="verb">${cause === "job" ? `attempt ${number}` : cause}</span>
+      <span class="dim when" title=${iso(sent)}>${since === undefined ? clockTime(sent) : plus(sent - since)}</span>
+      <span class="verb">${called(delivery)}</span>
       <${StatusMark} state=${SHAPES[status] ?? "note"}>${response?.status_code ?? "no reply"}<//>
       <span class="path">${next ? `Tried again at ${clockTime(next.sent)}` : (WORDS[status] ?? status)}${error && html`: ${error}`}</span>
       <span class="dim number">${duration(seconds)}</span>
       ${faults?.length > 0 && html`<span class="hint warn"><${Icon} name="warning" />fault: ${faults.join(", ")}</span>`}
     </summary>
     ${open && html`<${Delivered} delivery=${delivery} />
-      <p><button onClick=${resend}>Send this again</button></p>`}
+      ${!gone && html`<p><button onClick=${resend}>Send this again</button></p>`}`}
   </details>`;
 }
 

@@ -116,9 +116,7 @@ const SPOKEN = ["output", "text", "response", "transcript", "caption", "descript
 /** The text that a model answered, as one reads it. */
 function Spoken({ body }) {
   const text =
-    SPOKEN.map((name) => body?.[name]).find(
-      (one) => typeof one === "string" && one && !/^https?:/.test(one),
-    ) ?? body?.choices?.[0]?.message?.content;
+    SPOKEN.map((name) => body?.[name]).find((one) => typeof one === "string" && one && !/^https?:/.test(one)) ?? body?.choices?.[0]?.message?.content;
   return (
     typeof text === "string" &&
     html`<blockquote class="spoken" dir="auto">${text.slice(0, 20_000)}</blockquote>`

@@ -1,6 +1,6 @@
 /** The requests that a job is about: submit, polls, streams, result, cancel. */
 import { get } from "../api.js";
-import { count, duration, exchangeCode, line } from "../format.js";
+import { count, duration, exchangeCode, line, plus } from "../format.js";
 import { Code, Copy, Facts, Failure, Icon, StatusMark, html, useRead, useState } from "../parts.js";
 import { purpose } from "./job_timeline.js";
 
@@ -61,7 +61,7 @@ export function Request({ request, since }) {
   const { hint, ms, time, method, path, what, faults } = request;
   return html`<details class="item" onToggle=${(event) => setOpen(event.target.open)}>
     <summary>
-      ${since !== undefined && html`<span class="dim when">${time - since < 0.0005 ? "0" : `+${duration(time - since)}`}</span>`}
+      ${since !== undefined && html`<span class="dim when">${plus(time - since)}</span>`}
       <span class="verb">${what ?? method}</span>
       <${Answer} of=${request} />
       <span class="path"><code>${method} ${path}</code></span>

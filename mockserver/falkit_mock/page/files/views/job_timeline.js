@@ -1,6 +1,6 @@
 /** A job's course as a picture: queue and run, the client's requests, attempts of the webhook. */
 import { now, tick } from "../api.js";
-import { duration, plural } from "../format.js";
+import { duration, plural, plus } from "../format.js";
 import { STATES, html, stateOf, useLayoutEffect, useRef, useState } from "../parts.js";
 
 const LEFT = 76;
@@ -40,26 +40,11 @@ export function Timeline({ job, requests, attempts }) {
   const next = attempts.at(-1)?.next;
   const planned = over ? [] : [job.starts, job.ends].filter((one) => one !== null);
   const sent = attempts.map((one) => one.sent);
-  const moments = [
-    end,
-    ...planned,
-    ...requests.map(({ time, ms }) => time + (ms ?? 0) / 1000),
-    ...sent,
-    ...(next && next > 0 ? [next] : []),
-  ];
+  const moments = [end, ...planned, ...requests.map(({ time, ms }) => time + (ms ?? 0) / 1000), ...sent, ...(next && next > 0 ? [next] : [])];
   const last = Math.max(...moments, begin + 0.001);
-  const place = scale(
-    begin,
-    last,
-    Math.max(0.001, (planned.at(-1) ?? end) - begin),
-    Math.max(80, width - LEFT - RIGHT),
-  );
+  const place = scale(begin, last, Math.max(0.001, (planned.at(-1) ?? end) - begin), Math.max(80, width - LEFT - RIGHT));
   const x = (time) => LEFT + place(time);
-  const lanes = [
-    ["Job", 0],
-    ...(requests.length ? [["Requests", 1]] : []),
-    ...(attempts.length ? [["Webhook", requests.length ? 2 : 1]] : []),
-  ];
+  const lanes = [["Job", 0], ...(requests.length ? [["Requests", 1]] : []), ...(attempts.length ? [["Webhook", requests.length ? 2 : 1]] : [])];
   const base = lanes.length * LANE + 8;
   const state = stateOf(job, moment);
   const bar = (from, to, kind, name) =>
@@ -147,14 +132,13 @@ function attemptOf(one, x, lane) {
 
 /** The moments that matter, in seconds after the submit, as many as there is room for. */
 function Axis({ x, begin, moments, y, width }) {
-  const places = [...new Set(moments.filter((one) => one !== null && one !== undefined))].sort(
-    (a, b) => a - b,
-  );
-  let free = -Infinity;
+  const places = [...new Set(moments.filter((one) => one !== null && one !== undefined))].sort((a, b) => a - b);
+  let [free, last] = [-Infinity, ""];
+  const label = (one) => plus(one - begin);
   const shown = places.filter((one) => {
     const here = x(one);
-    if (here < free || here > width - 10) return false;
-    free = here + 56;
+    if (here < free || here > width - 10 || label(one) === last) return false;
+    [free, last] = [here + 56, label(one)];
     return true;
   });
   return html`<g class="axis">${shown.map(
@@ -162,7 +146,7 @@ function Axis({ x, begin, moments, y, width }) {
         html`<g key=${one} transform=${`translate(${x(one)} 0)`}>
           <line y1="4" y2=${y} />
           <text y=${y + 14} text-anchor="middle">
-            ${one === begin ? "0" : `+${duration(one - begin)}`}
+            ${label(one)}
           </text>
         </g>`,
     )}</g>`;

@@ -1,8 +1,8 @@
 /** Call an endpoint by a form: its price and errors as one types, its result, and the call as code. */
-import { call, get, tenant } from "../api.js";
+import { call, connection, get, tenant } from "../api.js";
 import { LANGUAGES, codeOf, money, plural } from "../format.js";
 import { Form, JsonText, unread } from "../form.js";
-import { Codes, Copy, Empty, EndpointId, Failure, Icon, Link, Tabs, html, useEffect, useMemo, useRead, useRef, useState } from "../parts.js";
+import { Codes, Copy, Empty, EndpointId, Failure, Icon, Link, Tabs, html, say, useEffect, useMemo, useRead, useRef, useState } from "../parts.js";
 import { go, parse, setQuery } from "../router.js";
 import { isObject } from "../schema.js";
 import { Catalogue } from "./endpoints.js";
@@ -102,7 +102,7 @@ function Tools({ endpoint, query }) {
   return html`${wrong && html`<p class="error" role="alert"><${Icon} name="failed" />${wrong}</p>`}
     <div class="halves bench">
       <section aria-labelledby="input"><div class="sectionhead"><h2 id="input">Input</h2>
-        ${endpoint.fields.length > 0 && html`<${Tabs} names=${["Form", "JSON"]} chosen=${seen} choose=${see} label="Edit the input as" />`}
+        ${endpoint.fields.length > 0 && html`<${Tabs} names=${["Form", "JSON"]} chosen=${seen} choose=${(name) => (name !== seen && unread.value ? say("Not JSON yet: finish it first, or empty it", true) : see(name))} label="Edit the input as" />`}
         <button disabled=${!Object.keys(endpoint.example).length} onClick=${() => change(endpoint.example)}>Fill with the example</button>
         <button disabled=${text === "{}"} onClick=${() => change({})}>Clear</button></div>
         ${endpoint.rules.map(({ message }) => html`<p key=${message} class="hint"><${Icon} name="note" /><span>${message}</span></p>`)}
@@ -156,6 +156,7 @@ const unique = (errors) => [...new Map(errors.map((one) => [at(one), one])).valu
 function useCheck(id, input) {
   const [state, setState] = useState({});
   const text = JSON.stringify(input);
+  const live = connection.value === "live";
   useEffect(() => {
     const stop = new AbortController();
     const wait = setTimeout(() => {
@@ -168,7 +169,7 @@ function useCheck(id, input) {
       clearTimeout(wait);
       stop.abort();
     };
-  }, [id, text]);
+  }, [id, text, live]);
   return state;
 }
 

@@ -1,5 +1,5 @@
 /** A run from the playground: as any program does it, by the queue with its stream of statuses, or directly. */
-import { PAGE_CALLS, follow, get } from "../api.js";
+import { PAGE_CALLS, follow, get, reach } from "../api.js";
 import { clockTime, errorText, line } from "../format.js";
 import { Failure, Icon, Link, html, say, useEffect, useFollow, useRead, useRef, useState } from "../parts.js";
 import { Output } from "./job_output.js";
@@ -22,7 +22,7 @@ export function useRun() {
     stop.current?.abort();
     const mine = (stop.current = new AbortController());
     const headers = { ...PAGE_CALLS, authorization: `Key ${key}`, "content-type": "application/json" };
-    const ask = (url, options) => fetch(url, { headers, signal: mine.signal, ...options });
+    const ask = (url, options) => reach(url, { headers, signal: mine.signal, ...options });
     setState({ busy: true, of: text, entry, errors: [], logs: [], job: null, error: null, cancelUrl: null });
     try {
       if (entry === "run") {
@@ -46,14 +46,15 @@ export function useRun() {
         learn(failure(result, await result.text()));
       }
     } catch (error) {
-      if (!mine.signal.aborted) learn({ error });
+      // A job whose stream broke is looked up, now and once the mock is back.
+      if (!mine.signal.aborted) learn(({ job }) => (job && (error.status === 0 || error instanceof TypeError) ? {} : { error }));
     } finally {
       if (!mine.signal.aborted) learn({ busy: false });
     }
   };
   const cancel = async () => {
-    const reply = await fetch(state.cancelUrl, { method: "PUT", headers: { ...PAGE_CALLS, authorization: `Key ${state.key}` } });
-    if (!reply.ok) say(`It could not be cancelled: ${line(await reply.text())}`, true);
+    const reply = await reach(state.cancelUrl, { method: "PUT", headers: { ...PAGE_CALLS, authorization: `Key ${state.key}` } }).catch(({ message }) => say(message, true));
+    if (reply?.ok === false) say(`It could not be cancelled: ${line(await reply.text())}`, true);
   };
   return { ...state, start, cancel };
 }
@@ -106,13 +107,14 @@ function Job({ id, run, endpoint }) {
   useFollow(["job_changed"], 0, job.again, ({ request_id: of }) => of === id);
   const one = job.value;
   const ended = one?.status === "COMPLETED";
+  const { error } = job;
   return html`<div class="runhead">
-      ${one ? html`<${State} job=${one} />` : html`<span class="dim">…</span>`}
-      <${Link} to="jobs" rest=${id}>The job's page<//>
-      ${run.cancelUrl && one && !ended && html`<button onClick=${run.cancel}>Cancel</button>`}
+      ${error ? html`<${Failure} error=${error} gone=${html`<p class="error" role="alert"><${Icon} name="failed" />The job is lost: this mock hasn't got it any more.</p>`} />` : one ? html`<${State} job=${one} />` : html`<span class="dim">…</span>`}
+      ${error?.status !== 404 && html`<${Link} to="jobs" rest=${id}>The job's page<//>`}
+      ${run.cancelUrl && one && !ended && !error && html`<button onClick=${run.cancel}>Cancel</button>`}
     </div>
     ${run.logs.length > 0 && html`<${Log} lines=${run.logs} />`}
-    ${one && html`<${Output} job=${one} endpoint=${endpoint} />`}`;
+    ${one && !error && html`<${Output} job=${one} endpoint=${endpoint} />`}`;
 }
 
 function Log({ lines }) {

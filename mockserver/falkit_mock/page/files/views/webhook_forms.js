@@ -34,10 +34,7 @@ const KINDS = {
 /** Send one webhook without a job. */
 export function Trigger({ close }) {
   const id = useId();
-  const { value } = useRead(
-    (stop) => get("/endpoints", {}, { signal: stop }).then((reply) => reply.endpoints),
-    [],
-  );
+  const { value } = useRead((stop) => get("/endpoints", {}, { signal: stop }).then((reply) => reply.endpoints), []);
   const act = async (form) =>
     came(await post("/webhooks/trigger", Object.fromEntries([...form].filter(([, text]) => text))));
   return html`<${Asked} title="Trigger a webhook" label="Send" act=${act} close=${close}>
