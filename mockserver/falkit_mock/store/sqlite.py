@@ -6,6 +6,7 @@ import math
 import sqlite3
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing, contextmanager
+from operator import attrgetter
 from typing import Any
 
 from falkit_mock.core.jobs import Job, Moments
@@ -226,26 +227,19 @@ class SqliteStore(Store):
         # No number of sqlite's is beyond these.
         seq = max(min(seq, 2.0**62), -1.0)
         clause = f"WHERE seq {beyond} ? ORDER BY seq {order} LIMIT {limit}"
-        own, found = shelf.own(), list[Job]()
-        last = math.inf * (-1 if newest_first else 1)
-        at = seq
+        own, found, rows, at = shelf.own(), list[Job](), list[Job](), seq
+        # Of jobs that are gone the database may have many pages yet.
         while not shelf.hidden:
-            rows: list[Job] = shelf.selected(clause, at)
+            rows = shelf.selected(clause, at)
             found += [self._at_hand(job) for job in rows if job.id not in own]
-            if len(rows) < limit:
+            if len(rows) < limit or len(found) >= limit:
                 break
             at = rows[-1].seq
-            # Of jobs that are gone the database may have many pages yet.
-            if len(found) >= limit:
-                last = at
-                break
-        for job in own.values():
-            if job is None:
-                continue
-            within = last <= job.seq < seq if newest_first else seq < job.seq <= last
-            if within:
+        last = rows[-1].seq if len(rows) == limit else math.inf * (-1 if newest_first else 1)
+        for job in filter(None, own.values()):
+            if last <= job.seq < seq if newest_first else seq < job.seq <= last:
                 found.append(job)
-        found.sort(key=_by_seq, reverse=newest_first)
+        found.sort(key=attrgetter("seq"), reverse=newest_first)
         return found[:limit]
 
     def _at_hand(self, job: Job) -> Job:
@@ -304,10 +298,6 @@ class SqliteStore(Store):
             raise
         finally:
             self.db.execute("RELEASE falkit")
-
-
-def _by_seq(job: Job) -> int:
-    return job.seq
 
 
 def connect(database: str) -> sqlite3.Connection:
