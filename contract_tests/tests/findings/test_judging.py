@@ -336,6 +336,18 @@ def test_what_no_rule_can_judge_is_a_problem_and_no_callers(
     assert [one.kind.code for one in told.findings] == ["whole-id-url"]
 
 
+@pytest.mark.parametrize(
+    "detail", [[{"loc": ["body"], "msg": "no", "type": "literal_error"}], ["no"], "no", {"a": 1}]
+)
+def test_a_job_may_be_ended_with_anything(own: Own, detail: object) -> None:
+    mock = own(timing="held")
+    job = mock.submit({**PROMPT, "promt": "x"})
+    failure = {"status_code": 422, "body": {"detail": detail}}
+    assert mock.http.post(f"/__falkit/jobs/{job['request_id']}/fail", json=failure).is_success
+    told = report(mock)
+    assert (told.problems, codes(mock)) == ([], {"unknown-field": "warning"})
+
+
 def test_who_called_is_kept_in_no_state() -> None:
     record = RequestRecord(1.0, "GET", "fal.run", "/", "id", agent=b"shop/2", began=3.0)
     record.completed = True

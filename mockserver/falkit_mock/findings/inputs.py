@@ -11,7 +11,7 @@ from falkit_mock.findings.rules import Look, Rule, Watched, quotes_by_design
 from falkit_mock.service.guesses import may_be_endpoint
 from falkit_mock.service.hints import of_unknown_fields
 from falkit_spec.document import is_id
-from falkit_spec.types import is_object, meant_by, place_of
+from falkit_spec.types import JSON, is_array, is_object, meant_by, place_of
 
 if TYPE_CHECKING:
     from falkit_mock.core.events import RequestRecord
@@ -139,4 +139,10 @@ def _faults(job: Job) -> list[Fault]:
         return []
     body = parse_body(outcome.body)
     detail = body.get("detail") if is_object(body) else None
-    return cast("list[Fault]", detail) if isinstance(detail, list) else []
+    # A test may have had the job end with anything.
+    faults = [one for one in detail if _is_fault(one)] if is_array(detail) else []
+    return cast("list[Fault]", faults)
+
+
+def _is_fault(value: JSON) -> bool:
+    return is_object(value) and is_array(value.get("loc")) and {"type", "input"} <= value.keys()
