@@ -196,6 +196,9 @@ def hold_to_limits(world: World) -> None:
 # One that takes no time, but needs a free runner; and two that wait for the same place.
 @example(1, 0, [Submit(queue=0.5, run=0.0), Submit(run=1.0)])
 @example(1, 2, [*CALLS[:1], *[Submit(queue=0.5, run=0.0)] * 2, *CALLS[1:]])
+# One that is given up before its key has a place, which is then the next one's.
+@example(2, 1, [Submit(), Submit(start_within=1.25), Submit(), Submit(low=True), Cancel(3)])
+@example(2, 1, [Submit("e/f/g", low=True), Submit(), Submit(start_within=1.25), Submit()])
 def test_the_stored_plan_is_what_a_simulation_from_scratch_answers(
     make: MakeStore, runners: int, concurrency: int, acts: list[Act]
 ) -> None:

@@ -117,12 +117,15 @@ class _Simulation:
         while line:
             job = line[0][1]
             key = job.options.key
+            parked = self._parked.setdefault(key, {}).setdefault(path, [])
             if job.start_by < at:
                 heapq.heappop(line)
+                # A place that called it back is the next one's.
+                if parked:
+                    heapq.heappush(line, heapq.heappop(parked))
             elif self._places[key] < self._limits.concurrency:
                 return
             else:
-                parked = self._parked.setdefault(key, {}).setdefault(path, [])
                 heapq.heappush(parked, heapq.heappop(line))
 
 
