@@ -15,16 +15,14 @@ import pytest
 from processes import FALKIT, started
 from serving import PATIENCE
 
+# Blocked, a signal is waited for whenever it comes; a handler may run just before the wait.
 WAITS = """
 import os, signal, sys
-def tell(number, frame):
-    os.write(1, signal.Signals(number).name.encode())
-    sys.exit(3)
-for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH):
-    signal.signal(number, tell)
+numbers = signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH
+signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
 os.write(1, b"ready\\n")
-while True:
-    signal.pause()
+os.write(1, signal.sigwait(numbers).name.encode())
+sys.exit(3)
 """
 
 
